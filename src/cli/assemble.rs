@@ -1,0 +1,198 @@
+//! Puts an engine together: the rooms, the limits, the real clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_strategies::facts::Node;
+use driftless_strategies::plan::Step;
+use driftless_strategies::{Alter, Plan, TableShape, trigger_copy};
+use tokio_util::sync::CancellationToken;
+
+use super::args::PaceArgs;
+use super::error::CliError;
+use crate::config::SystemClock;
+use crate::copy::sizer;
+use crate::copy::table::{Setting, TableRows};
+use crate::cutover::objects::{Site, TableObjects};
+use crate::engine::journal::{Entry, HeldJournal};
+use crate::engine::outlook::{CatalogShapes, Outlook, expectation};
+use crate::engine::{Engine, Options, Ports};
+use crate::inspect::{self, NodeWatch};
+use crate::ports::clock::Clock;
+use crate::ports::members::Discovered;
+use crate::ports::report::Reporter;
+use crate::ports::server::Server;
+use crate::sql::catalog_table::Dialect;
+use crate::sql::checksum::{Digest, RowHash};
+use crate::throttle::{Ceiling, Limits, Role, Sampler, StatusLimit, Throttle, Watch};
+
+/// Fewest rows in a chunk.
+const CHUNK_FLOOR: u64 = 50;
+/// Rows in a compared range.
+const COMPARE_ROWS: u64 = 25_000;
+/// Attempts of a chunk or an ordered step.
+const ATTEMPTS: u32 = 60;
+/// Longest wait of a chunk for a row that somebody holds.
+const ROW_LOCK_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait for the first sample of every node.
+const FIRST_SAMPLES: Duration = Duration::from_secs(3);
+
+/// What a run is put together from.
+pub(super) struct Parts<'a> {
+    pub(super) discovered: &'a Discovered,
+    pub(super) source: TableShape,
+    pub(super) alter: Alter,
+    pub(super) row_bytes: u64,
+    pub(super) pace: &'a PaceArgs,
+    pub(super) postpone: Option<PathBuf>,
+    pub(super) max_transaction_age: Duration,
+    pub(super) clock: Arc<SystemClock>,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) stop: CancellationToken,
+}
+
+/// The limits of the pace, judged whole: a plan file's values pass no flag's own check. Called before a job is begun.
+pub(super) fn limits(args: &PaceArgs) -> Result<Limits, CliError> {
+    let usage = |what: String, remedy: &str| Err(CliError::Usage(what, remedy.into()));
+    if !(1..=64).contains(&args.workers) {
+        return usage(format!("--workers: {} is not a number of connections", args.workers), "choose 1 to 64");
+    }
+    if !(1..=100_000).contains(&args.chunk_rows) {
+        return usage(format!("--chunk-rows: {} is out of range", args.chunk_rows), "choose 1 to 100000");
+    }
+    if args.chunk_bytes == 0 {
+        return usage("--chunk-bytes: a chunk of 0 bytes holds no row".into(), "choose at least 1, better 1000000");
+    }
+    if !(0.0..=1.0).contains(&args.max_flow_control_paused) {
+        let what = format!("--max-flow-control-paused: {} is not a share of time", args.max_flow_control_paused);
+        return usage(what, "choose 0 to 1; 0.02 is 2 % of the time");
+    }
+    let max_load: Result<Vec<StatusLimit>, _> = args.max_load.iter().map(|text| text.parse()).collect();
+    Ok(Limits {
+        max_flow_control_paused: args.max_flow_control_paused,
+        max_lag: args.max_lag,
+        max_threads_running: args.max_threads_running,
+        max_load: max_load.map_err(|error| {
+            CliError::Usage(format!("--max-load: {error}"), "write for example 'Threads_running>50'".into())
+        })?,
+        ..Limits::default()
+    })
+}
+
+/// Starts sampling; returns when every server has answered once, or soon after.
+pub(super) async fn pace(parts: &Parts<'_>) -> Result<Arc<Sampler>, CliError> {
+    let limits = limits(parts.pace)?;
+    let watched = parts.discovered.members.iter().map(|member| Watch {
+        name: member.node.name.clone(),
+        server: Arc::clone(&member.server),
+        role: Role::Node,
+    });
+    let sampler = Arc::new(Sampler::start(watched.collect(), limits, Arc::clone(&parts.clock) as Arc<dyn Clock>));
+    crate::ports::pace::Pace::wait(sampler.as_ref(), FIRST_SAMPLES).await;
+    Ok(sampler)
+}
+
+/// The engine for a job whose lease is held.
+pub(super) fn engine(parts: &Parts<'_>, entry: Entry, sampler: &Arc<Sampler>) -> Result<Engine, CliError> {
+    let plan = &entry.job.plan;
+    let Some(first) = parts.discovered.members.first() else {
+        return Err(CliError::Surroundings("no server to work on".into()));
+    };
+    let servers: Vec<Arc<dyn Server>> =
+        parts.discovered.members.iter().map(|member| Arc::clone(&member.server)).collect();
+    let spec = Arc::new(plan.copy.clone());
+    let ports = Ports {
+        clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
+        objects: Arc::new(TableObjects::new(site(parts.pace.lock_wait, &entry, servers, &first.node))),
+        rows: Arc::new(TableRows::new(Setting {
+            server: Arc::clone(&first.server),
+            flavour: first.node.flavour,
+            job: entry.job.id.clone(),
+            spec: Arc::clone(&spec),
+            digest: Arc::new(Digest {
+                hash: RowHash::of(first.node.flavour, first.node.version),
+                source: parts.source.columns.clone(),
+            }),
+            row_lock_wait: ROW_LOCK_WAIT,
+        })),
+        nodes: Arc::new(outlook(parts, plan)),
+        pace: Arc::new(Throttle {
+            sampler: Arc::clone(sampler),
+            ceiling: parts
+                .pace
+                .max_rows_per_second
+                .map(|rows| Ceiling::new(rows, Arc::clone(&parts.clock) as Arc<dyn Clock>)),
+        }),
+        journal: Arc::new(HeldJournal::new(Arc::clone(&first.server), &entry)),
+        reporter: Arc::clone(&parts.reporter),
+        hold: hold(parts.postpone.clone()),
+        respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
+    };
+    Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
+}
+
+pub(super) fn site(lock_wait: Duration, entry: &Entry, nodes: Vec<Arc<dyn Server>>, first: &Node) -> Site {
+    let plan = &entry.job.plan;
+    let mut site = Site {
+        nodes,
+        job: entry.job.id.clone(),
+        token: entry.token(),
+        flavour: first.flavour,
+        spec: Arc::new(plan.copy.clone()),
+        alter: String::new(),
+        foreign_keys: Vec::new(),
+        renamed_keys: Vec::new(),
+        lock_wait,
+        shapes: Arc::new(CatalogShapes { dialect: Dialect { flavour: first.flavour, version: first.version } }),
+    };
+    for step in &plan.steps {
+        match step {
+            Step::Shadow { alter, foreign_keys } => {
+                site.alter.clone_from(alter);
+                site.foreign_keys.clone_from(foreign_keys);
+            }
+            Step::ForeignKeys { foreign_keys } => site.renamed_keys.clone_from(foreign_keys),
+            Step::Journal | Step::Triggers | Step::Copy | Step::Verify | Step::Switch | Step::Drop | Step::Keep => {}
+        }
+    }
+    site
+}
+
+fn outlook(parts: &Parts<'_>, plan: &Plan) -> Outlook {
+    let limits = inspect::Limits { old_transaction: parts.max_transaction_age };
+    let topology = parts.discovered.topology.clone();
+    let spec = Arc::new(plan.copy.clone());
+    let first = expectation(&topology, &spec, &plan.fingerprint, crate::ports::journal::Phase::Planned);
+    let watch = NodeWatch::new(parts.discovered, first, limits, Arc::clone(&parts.clock) as Arc<dyn Clock>);
+    Outlook { watch, topology, spec, fingerprint: plan.fingerprint.clone() }
+}
+
+fn hold(file: Option<PathBuf>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+    Arc::new(move || {
+        let file = file.as_ref().filter(|file| file.exists())?;
+        Some(format!("{} exists; remove it, or run `driftless cutover`", file.display()))
+    })
+}
+
+fn respec(plan: Plan, source: TableShape, alter: Alter) -> Arc<crate::engine::run::Respec> {
+    Arc::new(move |shadow| trigger_copy::settle(&plan, &source, shadow, &alter))
+}
+
+fn options(parts: &Parts<'_>, plan: &Plan) -> Options {
+    let rows = plan.estimate.rows;
+    Options {
+        workers: parts.pace.workers.into(),
+        chunk: sizer::Limits {
+            target: parts.pace.chunk_time,
+            floor: CHUNK_FLOOR.min(parts.pace.chunk_rows),
+            ceiling: parts.pace.chunk_rows,
+            bytes: parts.pace.chunk_bytes,
+        },
+        compare_rows: COMPARE_ROWS,
+        row_bytes: parts.row_bytes,
+        rows,
+        attempts: ATTEMPTS,
+        patience: parts.pace.patience,
+    }
+}

@@ -1,0 +1,20 @@
+//! The command line: reads it, puts the rooms together, turns endings into exit codes.
+//!
+//! In:    argv, the environment.
+//! Out:   an exit code.
+//! Never: builds SQL, decides about a change, or prints but through `report`.
+
+mod args;
+mod assemble;
+mod changes;
+mod control;
+mod demo;
+mod dispatch;
+mod error;
+mod gather;
+mod plan;
+mod run;
+mod sweep;
+mod terminal;
+
+pub use dispatch::main;

@@ -1,0 +1,101 @@
+//! `driftless plan`: prints the decision, and saves the plan when asked.
+
+use std::path::Path;
+
+use driftless_strategies::plan::PLAN_FORMAT;
+use driftless_strategies::{Plan, Step};
+
+use super::args::{ChangeArgs, Format, PaceArgs, PlanArgs, ShowArgs};
+use super::error::CliError;
+use super::gather::{Gathered, Servers, gather};
+use super::{changes, terminal};
+use crate::ports::journal::JobId;
+use crate::report::plan_json::plan_json;
+use crate::report::plan_text::{PlanSheet, plan_text};
+use crate::report::{Complaint, ExitCode};
+use crate::sql;
+
+pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
+    let servers = Servers::of(&args.connect)?;
+    let Some(file) = &args.file else { return plan_one(args, &args.change, &servers).await };
+    if !changes::is_plan_file(file) {
+        return Err(CliError::Usage(
+            format!("{} is not a plan file (.toml)", file.display()),
+            "a saved plan (.json) is carried out by `driftless run`".into(),
+        ));
+    }
+    let pace = PaceArgs::defaults().map_err(|error| CliError::Surroundings(error.to_string()))?;
+    let changes = changes::read(file, &args.change, &pace)?;
+    if args.out.is_some() && changes.len() > 1 {
+        return Err(CliError::Usage(
+            "--out takes one plan, the file has several changes".into(),
+            "plan them one by one".into(),
+        ));
+    }
+    let mut worst = ExitCode::Done;
+    for change in changes {
+        let code = plan_one(args, &change.change, &servers).await?;
+        worst = if code == ExitCode::Done { worst } else { code };
+    }
+    Ok(worst)
+}
+
+async fn plan_one(args: &PlanArgs, change: &ChangeArgs, servers: &Servers) -> Result<ExitCode, CliError> {
+    let gathered = gather(servers, change).await?;
+    show(&gathered, &args.show)?;
+    let Some(plan) = &gathered.decision.plan else { return Ok(ExitCode::Refused) };
+    if let Some(file) = &args.out {
+        save(plan, file)?;
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Prints the decision as text or JSON.
+pub(super) fn show(gathered: &Gathered, show: &ShowArgs) -> Result<(), CliError> {
+    let job = JobId("JOB".into());
+    let source = &gathered.facts.table.columns;
+    let sql = |step: &Step| {
+        gathered.decision.plan.as_ref().map_or_else(Vec::new, |plan| sql::steps::statements(plan, source, step, &job))
+    };
+    let sheet = PlanSheet { facts: &gathered.facts, alter: &gathered.alter, decision: &gathered.decision, sql: &sql };
+    match show.format {
+        Format::Text => terminal::print(&plan_text(&sheet, &terminal::style(show))),
+        Format::Json => {
+            let text = plan_json(&sheet).map_err(|error| CliError::Surroundings(error.to_string()))?;
+            terminal::print(&text);
+        }
+    }
+    for note in &gathered.unsure {
+        Complaint::new(note).print();
+    }
+    Ok(())
+}
+
+fn save(plan: &Plan, file: &Path) -> Result<(), CliError> {
+    let bad = |why: String| {
+        let remedy = "name a file in a directory that you may write to; the plan above holds";
+        CliError::File("the plan can't be saved", file.to_owned(), why, remedy)
+    };
+    let text = serde_json::to_string_pretty(plan).map_err(|error| bad(error.to_string()))?;
+    std::fs::write(file, text + "\n").map_err(|error| bad(error.to_string()))
+}
+
+/// Reads a saved plan.
+pub(super) fn load(file: &Path) -> Result<Plan, CliError> {
+    let bad = |why: String| {
+        let remedy = "name a file that `driftless plan --out` of this version wrote, or plan again";
+        CliError::File("the plan can't be read", file.to_owned(), why, remedy)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| bad(format!("it is not a plan of driftless: {error}")))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    let known = u64::from(PLAN_FORMAT);
+    if format.is_some_and(|format| format > known) {
+        return Err(bad(format!("its format is newer than {known}, the one that this version of driftless knows")));
+    }
+    if format.is_some_and(|format| format < known) {
+        return Err(bad(format!("its format is not {known}, the one that this version of driftless knows")));
+    }
+    serde_json::from_value(value).map_err(|error| bad(format!("it is not a plan of driftless: {error}")))
+}

@@ -1,0 +1,10 @@
+//! Rows of the source into the shadow, chunk by chunk, and how large the next chunk is.
+//!
+//! In:    a `CopySpec`, a `Server`.
+//! Out:   the `Rows` port: boundaries, chunks copied with their checkpoint, ranges compared.
+//! Never: decides whether to pause, retries, or locks more than one chunk's rows.
+
+mod evidence;
+pub mod sizer;
+pub mod table;
+mod worker;

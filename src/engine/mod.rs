@@ -1,0 +1,18 @@
+//! Carries a plan out: one phase after the other, each journalled before it acts, from wherever the job stands.
+//!
+//! In:    a `Job`, the ports.
+//! Out:   an `Ending`; events on the way.
+//! Never: builds SQL, names the driver, keeps progress anywhere but in the journal.
+
+mod beating;
+pub mod copying;
+pub mod ending;
+pub mod journal;
+pub mod outlook;
+pub mod phase;
+pub mod run;
+pub mod switching;
+pub mod verifying;
+
+pub use ending::{Ending, Tally};
+pub use run::{Engine, Options, Ports};

@@ -1,0 +1,78 @@
+//! What the nodes must be like in each phase, and shapes from the catalog.
+
+use std::sync::Arc;
+
+use driftless_strategies::facts::Topology;
+use driftless_strategies::plan::CopySpec;
+use driftless_strategies::verdict::ReasonCode;
+use driftless_strategies::{Fingerprint, Reason, TableName, TableShape};
+
+use crate::cutover::objects::ShapeReader;
+use crate::error::Fault;
+use crate::inspect::{Expectation, Expected, NodeWatch, OwnTriggers, read_table};
+use crate::ports::journal::Phase;
+use crate::ports::nodes::Nodes;
+use crate::ports::server::Server;
+use crate::sql::catalog_table::Dialect;
+
+/// Nodes under watch, with what each phase expects of the job's tables.
+pub struct Outlook {
+    /// The watch.
+    pub watch: NodeWatch,
+    /// The cluster's view when the run began.
+    pub topology: Topology,
+    /// The job's tables.
+    pub spec: Arc<CopySpec>,
+    /// The source's fingerprint.
+    pub fingerprint: Fingerprint,
+}
+
+/// What the tables must be before the next ordered step of a phase.
+#[must_use]
+pub fn expectation(topology: &Topology, spec: &CopySpec, fingerprint: &Fingerprint, at: Phase) -> Expectation {
+    let source = |expected: Expected| (spec.source.clone(), expected);
+    let exactly = || source(Expected::Exactly(fingerprint.clone()));
+    let (shadow, retired) = (spec.shadow.clone(), spec.retired.clone());
+    let tables = match at {
+        Phase::Planned | Phase::Shadowing => vec![exactly(), (retired, Expected::Absent)],
+        Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching => {
+            vec![exactly(), (shadow, Expected::Same), (retired, Expected::Absent)]
+        }
+        Phase::Finishing | Phase::Done => vec![source(Expected::Same), (shadow, Expected::Absent)],
+        Phase::Undoing | Phase::Undone => vec![source(Expected::Same)],
+    };
+    Expectation { topology: topology.clone(), tables, own_triggers: OwnTriggers::Allowed }
+}
+
+#[async_trait::async_trait]
+impl Nodes for Outlook {
+    async fn fit(&self, at: Phase) -> Result<(), Fault> {
+        self.watch.expect(expectation(&self.topology, &self.spec, &self.fingerprint, at)).await;
+        self.watch.fit(at).await
+    }
+
+    async fn barrier(&self) -> Result<(), Fault> {
+        self.watch.barrier().await
+    }
+}
+
+/// Reads shapes from information_schema.
+pub struct CatalogShapes {
+    /// The copying node's family and version.
+    pub dialect: Dialect,
+}
+
+#[async_trait::async_trait]
+impl ShapeReader for CatalogShapes {
+    async fn shape(&self, server: &Arc<dyn Server>, table: &TableName) -> Result<TableShape, Fault> {
+        let mut session = server.connect().await?;
+        match read_table(session.as_mut(), self.dialect, table).await? {
+            Some(reading) => Ok(reading.shape),
+            None => Err(Fault::Refused(Box::new(Reason::new(
+                ReasonCode::TableMissing,
+                format!("{table} is not on {}", server.address()),
+                "find out who dropped it, then plan again",
+            )))),
+        }
+    }
+}

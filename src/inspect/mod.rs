@@ -1,0 +1,34 @@
+//! What one table is on every node, and whether the nodes are fit to change it.
+//!
+//! In:    `Discovered` members, a table's name, an alter to try, limits.
+//! Out:   `Facts`; during a job, `NodeWatch`: the same questions again before each ordered step.
+//! Never: reads DDL text, writes anything that others see, decides what a finding means for a strategy.
+
+mod columns;
+mod facts;
+mod fingerprint;
+mod fitness;
+mod foreign_keys;
+mod health;
+mod holders;
+mod keys;
+mod leftovers;
+mod look;
+mod privileges;
+mod reading;
+mod session;
+mod trial;
+mod trial_shape;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use facts::{Limits, inspect};
+pub use fingerprint::fingerprint;
+pub use health::{Expectation, Expected, OwnTriggers};
+pub use leftovers::{Kind, Leftover, Tool, leftovers};
+pub use privileges::{Needs, missing_privileges};
+pub use reading::{Reading, Size, read_table};
+pub use trial::{Trial, dry_run};
+pub use watch::NodeWatch;

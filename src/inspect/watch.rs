@@ -1,0 +1,203 @@
+//! The same questions again, on open sessions, before each ordered step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_strategies::TableName;
+use driftless_strategies::facts::{Node, Topology};
+use driftless_strategies::verdict::Reason;
+use futures_util::future::join_all;
+use tokio::sync::{Mutex, RwLock};
+
+use crate::error::Fault;
+use crate::ports::clock::Clock;
+use crate::ports::journal::Phase;
+use crate::ports::members::{Discovered, Member, pairs};
+use crate::ports::nodes::Nodes;
+use crate::ports::server::{Server, Session};
+use crate::sql::catalog;
+
+use super::facts::Limits;
+use super::fitness::Passing;
+use super::health::{Expectation, Finding, judge};
+use super::holders::LockView;
+use super::look::{Look, Question, look};
+use super::session::open;
+
+/// How often what may be gone already is looked at again: tables that differ while a DDL is on its way, transactions that
+/// InnoDB still shows.
+const LOOKS: u32 = 3;
+/// Between two looks. InnoDB shows transactions from a cache that it renews only when nobody has read it for 100 ms: who
+/// asks more often sees the same ones for ever.
+const LOOK_PAUSE: Duration = Duration::from_millis(150);
+/// Longest that nodes may take to catch up with the copying one.
+const BARRIER_LIMIT: Duration = Duration::from_secs(10);
+/// Between two questions how far they are.
+const BARRIER_POLL: Duration = Duration::from_millis(20);
+
+/// All nodes, with one open session each.
+pub struct NodeWatch {
+    members: Vec<Watched>,
+    expectation: RwLock<Expectation>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+}
+
+/// One node and its session.
+pub(crate) struct Watched {
+    pub(crate) node: Node,
+    server: Arc<dyn Server>,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    session: Box<dyn Session>,
+    view: LockView,
+}
+
+/// A question to one node.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Look(Question<'a>),
+    Committed,
+}
+
+enum Answer {
+    Look(Box<Look>),
+    Committed(u64),
+}
+
+impl NodeWatch {
+    /// Watches these members; connects when first asked.
+    #[must_use]
+    pub fn new(discovered: &Discovered, expectation: Expectation, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            members: discovered.members.iter().map(Watched::of).collect(),
+            expectation: RwLock::new(expectation),
+            limits,
+            clock,
+        }
+    }
+
+    /// Expects something else from now on: the shadow that stands now, the table's new shape after the switch.
+    pub async fn expect(&self, expectation: Expectation) {
+        *self.expectation.write().await = expectation;
+    }
+
+    /// Asks every node at once and says all that is not as expected.
+    ///
+    /// # Errors
+    /// Every reason, most important ones not first.
+    pub async fn health(&self) -> Result<(), Vec<Reason>> {
+        let found = self.findings().await;
+        if found.is_empty() { Ok(()) } else { Err(found.into_iter().map(|finding| finding.reason).collect()) }
+    }
+
+    async fn findings(&self) -> Vec<Finding> {
+        let expectation = self.expectation.read().await.clone();
+        let tables: Vec<TableName> = expectation.tables.iter().map(|(table, _)| table.clone()).collect();
+        let question = Question { topology: &expectation.topology, tables: &tables, old: self.limits.old_transaction };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answers =
+                join_all(self.members.iter().map(|watched| async move { (watched, watched.look(question).await) }));
+            let found = judge(&expectation, &answers.await);
+            if tries == LOOKS || !found.iter().any(Finding::may_be_stale) {
+                return found;
+            }
+            self.clock.sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    async fn committed(&self) -> Result<Vec<u64>, Fault> {
+        join_all(self.members.iter().map(Watched::committed)).await.into_iter().collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Nodes for NodeWatch {
+    async fn fit(&self, _at: Phase) -> Result<(), Fault> {
+        let found = self.findings().await;
+        if let Some(finding) = found.iter().find(|finding| finding.passing == Passing::No) {
+            return Err(Fault::Refused(Box::new(finding.reason.clone())));
+        }
+        match found.first() {
+            None => Ok(()),
+            Some(finding) => Err(Fault::Busy(format!("{} [{}]", finding.reason.what, finding.reason.code.as_str()))),
+        }
+    }
+
+    async fn barrier(&self) -> Result<(), Fault> {
+        let galera = matches!(self.expectation.read().await.topology, Topology::Galera { .. });
+        let (true, Some(first)) = (galera, self.members.first()) else { return Ok(()) };
+        let wanted = first.committed().await?;
+        let deadline = self.clock.now() + BARRIER_LIMIT;
+        loop {
+            let reached = self.committed().await?;
+            let behind = self.members.iter().zip(&reached).find(|(_, reached)| **reached < wanted);
+            let Some((watched, reached)) = behind else { return Ok(()) };
+            if self.clock.now() >= deadline {
+                let (name, limit) = (&watched.node.name, BARRIER_LIMIT.as_secs());
+                return Err(Fault::Busy(format!("{name} is at {reached}, not yet at {wanted}, after {limit} s")));
+            }
+            self.clock.sleep(BARRIER_POLL).await;
+        }
+    }
+}
+
+impl Watched {
+    /// Nothing is connected yet.
+    pub(crate) fn of(member: &Member) -> Self {
+        Self { node: member.node.clone(), server: Arc::clone(&member.server), open: Mutex::new(None) }
+    }
+
+    async fn look(&self, question: Question<'_>) -> Result<Look, Fault> {
+        match self.ask(Ask::Look(question)).await? {
+            Answer::Look(look) => Ok(*look),
+            Answer::Committed(_) => Err(Fault::Failed(format!("{}: no look", self.node.name))),
+        }
+    }
+
+    async fn committed(&self) -> Result<u64, Fault> {
+        match self.ask(Ask::Committed).await? {
+            Answer::Committed(number) => Ok(number),
+            Answer::Look(_) => Err(Fault::Failed(format!("{}: no number", self.node.name))),
+        }
+    }
+
+    /// Asks on the open session; one that was lost is opened anew, once. Questions may be asked twice without harm.
+    async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
+        let mut slot = self.open.lock().await;
+        if let Some(open) = slot.as_mut() {
+            match self.answer(open, ask).await {
+                Err(Fault::Lost(_)) => *slot = None,
+                answer => return answer,
+            }
+        }
+        let mut session = open(&*self.server).await?;
+        let view = LockView::of(&mut *session).await?;
+        let open = slot.insert(Open { session, view });
+        let answer = self.answer(open, ask).await;
+        if matches!(answer, Err(Fault::Lost(_))) {
+            *slot = None;
+        }
+        answer
+    }
+
+    async fn answer(&self, open: &mut Open, ask: Ask<'_>) -> Result<Answer, Fault> {
+        let session = &mut *open.session;
+        match ask {
+            Ask::Look(question) => {
+                let look = look(session, &self.node, open.view, &catalog::watched_variables(), question).await?;
+                Ok(Answer::Look(Box::new(look)))
+            }
+            Ask::Committed => {
+                let status = pairs(&session.query(&catalog::wsrep_last_committed()).await?);
+                let number = status.get("wsrep_last_committed").and_then(|number| number.parse().ok());
+                let nothing = || Fault::Failed(format!("{} does not say how far it is", self.node.name));
+                number.map(Answer::Committed).ok_or_else(nothing)
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! driftless plans and runs online schema changes on MySQL, MariaDB and Galera, and proves the result.
+//!
+//! The modules stand in the order in which data goes through them.
+
+pub mod error;
+pub mod ports;
+pub mod sql;
+
+pub mod config;
+pub mod ddl;
+pub mod mysql;
+
+pub mod discover;
+pub mod inspect;
+
+pub mod copy;
+pub mod cutover;
+pub mod throttle;
+pub mod verify;
+
+pub mod engine;
+
+pub mod report;
+
+pub mod demo;
+
+pub mod cli;

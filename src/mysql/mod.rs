@@ -1,0 +1,17 @@
+//! Speaks to servers: the only room that names the driver.
+//!
+//! In:    a `Connection` and an `Endpoint`.
+//! Out:   `ports::server::{Server, Session}`.
+//! Never: hands out the rows of one statement as another's, waits without a limit, or shows a password.
+
+pub mod classify;
+pub mod kept;
+
+mod about;
+mod rescue;
+mod server;
+mod session;
+mod statement;
+mod tls;
+
+pub use server::MysqlServer;

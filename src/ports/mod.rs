@@ -1,0 +1,15 @@
+//! The traits that separate what decides from what acts; no code behind them.
+//!
+//! In:    nothing.
+//! Out:   small object-safe traits and the plain types that cross them.
+//! Never: implements one of its own traits.
+
+pub mod clock;
+pub mod journal;
+pub mod members;
+pub mod nodes;
+pub mod objects;
+pub mod pace;
+pub mod report;
+pub mod rows;
+pub mod server;

@@ -1,0 +1,27 @@
+//! Decisions and events for people and programs.
+//!
+//! In:    a `Decision`, `ports::report::Event`s, a `Summary`, errors; a handle to write to.
+//! Out:   the plan as text or JSON, a progress bar, plain lines or JSON lines, the exit code.
+//! Never: decides what happens next, or fails because nobody reads.
+
+pub mod complaint;
+pub mod demo_text;
+pub mod exit;
+pub mod figures;
+pub mod json;
+pub mod lines;
+pub mod outcome;
+pub mod plan_json;
+pub mod plan_text;
+pub mod progress;
+pub mod sparse;
+pub mod style;
+pub mod terminal;
+pub mod words;
+
+pub use complaint::Complaint;
+pub use exit::ExitCode;
+pub use json::Json;
+pub use lines::Lines;
+pub use outcome::{NodeSummary, Output, Summary};
+pub use progress::Progress;

@@ -1,0 +1,332 @@
+//! A decision for people.
+
+use driftless_strategies::facts::{Flavour, Load, Topology};
+use driftless_strategies::plan::{Compare, CopySpec, StepCost};
+use driftless_strategies::shape::TableShape;
+use driftless_strategies::verdict::{Decision, Fits, Reason, ReasonCode, Verdict};
+use driftless_strategies::words::{bytes, count, list, many, seconds};
+use driftless_strategies::{Alter, Facts, Plan, Step, StrategyName};
+
+use super::style::{Role, Style, clean, wrap_sql};
+
+/// What a report on a decision shows.
+#[derive(Clone, Copy)]
+pub struct PlanSheet<'a> {
+    /// What was known.
+    pub facts: &'a Facts,
+    /// What was asked for.
+    pub alter: &'a Alter,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// The statements that a step executes, in order.
+    pub sql: &'a dyn Fn(&Step) -> Vec<String>,
+}
+
+type Row = Vec<(Role, String)>;
+
+/// The whole decision as text: what blocks first, then table and cluster, the choice, its steps and their price.
+#[must_use]
+pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
+    let decision = sheet.decision;
+    let mut parts = Vec::new();
+    if decision.plan.is_none() {
+        parts.push(refusal(sheet, style));
+    }
+    parts.push(head(sheet, style));
+    if !decision.verdicts.is_empty() {
+        parts.push(titled(style, "Strategies", &verdicts(decision, style)));
+    }
+    if let Some(plan) = &decision.plan {
+        parts.push(titled(style, "Steps", &steps(plan, style)));
+        parts.push(titled(style, "Copy", &copy(&plan.copy, &sheet.facts.table, style)));
+        parts.push(titled(style, "Estimates", &estimates(plan, style)));
+        if !plan.warnings.is_empty() {
+            parts.push(titled(style, "Good to know", &reasons(&plan.warnings, Role::Warn, style)));
+        }
+        parts.push(titled(style, "SQL", &sql(plan, sheet.sql, style)));
+    }
+    parts.join("\n")
+}
+
+fn titled(style: &Style, title: &str, body: &str) -> String {
+    format!("{}\n{body}", style.paint(Role::Title, title))
+}
+
+fn refusal(sheet: &PlanSheet<'_>, style: &Style) -> String {
+    let decision = sheet.decision;
+    let (why, blocking) = match decision.blockers.len() as u64 {
+        0 => ("no strategy fits".to_owned(), in_the_way(decision)),
+        1 => ("1 thing is in the way".to_owned(), in_the_way(decision)),
+        more => (format!("{} are in the way", many(more, "thing")), in_the_way(decision)),
+    };
+    let title = style.paint(Role::Bad, "REFUSED");
+    let name = clean(&sheet.facts.name.to_string()).replace('\n', " ");
+    format!("{title}  {name}: {why}\n{}", reasons(&blocking, Role::Bad, style))
+}
+
+/// Why there is no plan: what blocks every strategy, else what the user could do something about, which are the refusals
+/// of strategies that are built and apply here.
+#[must_use]
+pub fn in_the_way(decision: &Decision) -> Vec<Reason> {
+    if !decision.blockers.is_empty() {
+        return decision.blockers.clone();
+    }
+    let hopeless = |code| matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
+    let possible = |verdict: &&Verdict| !verdict.reasons.iter().any(|reason| hopeless(reason.code));
+    decision.verdicts.iter().filter(possible).flat_map(|verdict| verdict.reasons.clone()).collect()
+}
+
+fn reasons(reasons: &[Reason], role: Role, style: &Style) -> String {
+    let mut rows: Vec<Row> = Vec::new();
+    for reason in reasons {
+        rows.push(vec![(role, reason.code.as_str().to_owned()), (Role::Plain, reason.what.clone())]);
+        if !reason.remedy.is_empty() {
+            rows.push(vec![(Role::Plain, String::new()), (Role::Dim, format!("→ {}", reason.remedy))]);
+        }
+    }
+    style.list(rows)
+}
+
+fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {
+    let facts = sheet.facts;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut line = |label: &str, text: String| rows.push(vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]);
+    line("Table", table(facts));
+    line("Change", change(sheet.alter));
+    line("Servers", servers(&facts.topology));
+    for (index, node) in facts.nodes.iter().enumerate() {
+        let family = match node.flavour {
+            Flavour::MariaDb => "MariaDB",
+            Flavour::MySql => "MySQL",
+        };
+        let text = node.version_text.as_str();
+        let version = if text.contains(family) { text.to_owned() } else { format!("{family} {text}") };
+        let does = if index == 0 && facts.nodes.len() > 1 { " (copies)" } else { "" };
+        line(if index == 0 { "Nodes" } else { "" }, format!("{} at {}, {version}{does}", node.name, node.address));
+    }
+    for (index, replica) in facts.replicas.iter().enumerate() {
+        line(if index == 0 { "Replicas" } else { "" }, format!("{} of {}", replica.address, replica.of));
+    }
+    if let Some(plan) = &sheet.decision.plan {
+        line("Strategy", format!("{}: {}", plan.strategy, sort(plan.strategy)));
+        line("", why(sheet.decision, plan.strategy));
+    }
+    style.list(rows)
+}
+
+fn table(facts: &Facts) -> String {
+    let Load { rows, data_bytes, index_bytes, .. } = facts.load;
+    if facts.table.columns.is_empty() {
+        return facts.name.to_string();
+    }
+    format!(
+        "{}, about {}, {} of rows, {} of indexes",
+        facts.name,
+        many(rows, "row"),
+        bytes(data_bytes),
+        bytes(index_bytes)
+    )
+}
+
+fn change(alter: &Alter) -> String {
+    let mut text = if alter.ignore { "IGNORE ".to_owned() } else { String::new() } + &alter.text();
+    if text.is_empty() {
+        text.push_str("none");
+    }
+    if !alter.hints.is_empty() {
+        text = format!("{text} (left out, because driftless decides that: {})", alter.hints.join(", "));
+    }
+    text
+}
+
+fn servers(topology: &Topology) -> String {
+    match topology {
+        Topology::Single => "one primary, no cluster".to_owned(),
+        Topology::Galera { uuid, epoch, size, arbitrators } => {
+            let arbitrators = match arbitrators {
+                0 => String::new(),
+                number => format!(" ({})", many(u64::from(*number), "arbitrator")),
+            };
+            format!("Galera cluster {uuid}, view {epoch}, {}{arbitrators}", many(u64::from(*size), "member"))
+        }
+    }
+}
+
+/// The strategy in a few words.
+const fn sort(strategy: StrategyName) -> &'static str {
+    match strategy {
+        StrategyName::Native => "the server's own fast path",
+        StrategyName::Toi => "one ALTER in total order",
+        StrategyName::Rsu => "node by node, desynced",
+        StrategyName::Nbo => "the server's non-blocking operation",
+        StrategyName::TriggerCopy => {
+            "a shadow table, kept in step by triggers, filled by chunks, switched in by one RENAME"
+        }
+        StrategyName::BinlogStream => {
+            "a shadow table, kept in step from the binlog, filled by chunks, switched in behind a fence"
+        }
+    }
+}
+
+fn why(decision: &Decision, chosen: StrategyName) -> String {
+    let forced = decision.plan.iter().flat_map(|plan| &plan.warnings).any(|warning| warning.code == ReasonCode::Forced);
+    if forced {
+        return "chosen because --strategy asks for it".to_owned();
+    }
+    let before: Vec<String> = decision
+        .verdicts
+        .iter()
+        .take_while(|verdict| verdict.strategy != chosen)
+        .map(|verdict| verdict.strategy.to_string())
+        .collect();
+    if before.is_empty() {
+        return "chosen because it is the most preferred".to_owned();
+    }
+    format!("chosen because it fits and {}, which would be preferred, do not", list(&before))
+}
+
+fn verdicts(decision: &Decision, style: &Style) -> String {
+    let chosen = decision.plan.as_ref().map(|plan| plan.strategy);
+    let rows = decision.verdicts.iter().flat_map(|verdict| verdict_rows(verdict, chosen)).collect();
+    style.table(&["strategy", "verdict", "code", "why"], rows)
+}
+
+fn verdict_rows(verdict: &Verdict, chosen: Option<StrategyName>) -> Vec<Row> {
+    let (role, word) = match verdict.fits {
+        Fits::Yes if chosen == Some(verdict.strategy) => (Role::Good, "chosen"),
+        Fits::Yes => (Role::Good, "fits"),
+        Fits::No => (Role::Bad, "no"),
+    };
+    let mut name = (Role::Plain, verdict.strategy.to_string());
+    let mut word = (role, word.to_owned());
+    if verdict.fits == Fits::Yes {
+        let text = match chosen {
+            Some(_) => "nothing speaks against it",
+            None => "nothing speaks against it once the way is free",
+        };
+        let text = text.to_owned();
+        return vec![vec![name, word, (Role::Plain, String::new()), (Role::Plain, text)]];
+    }
+    let mut rows = Vec::new();
+    for reason in &verdict.reasons {
+        rows.push(vec![name, word, (Role::Plain, reason.code.as_str().to_owned()), (Role::Plain, reason.what.clone())]);
+        name = (Role::Plain, String::new());
+        word = (Role::Plain, String::new());
+    }
+    rows
+}
+
+/// The name of a step, as in the plan's JSON.
+pub(super) const fn step_name(step: &Step) -> &'static str {
+    match step {
+        Step::Journal => "journal",
+        Step::Shadow { .. } => "shadow",
+        Step::Triggers => "triggers",
+        Step::Copy => "copy",
+        Step::Verify => "verify",
+        Step::Switch => "switch",
+        Step::ForeignKeys { .. } => "foreign-keys",
+        Step::Drop => "drop",
+        Step::Keep => "keep",
+    }
+}
+
+fn steps(plan: &Plan, style: &Style) -> String {
+    let row = |(index, (step, cost)): (usize, (&Step, &StepCost))| {
+        vec![
+            (Role::Dim, (index + 1).to_string()),
+            (Role::Title, step_name(step).to_owned()),
+            (Role::Plain, cost.what.clone()),
+            (Role::Plain, cost.blocks.clone()),
+            (Role::Plain, format!("{} ms", count(cost.stall_ms))),
+            (Role::Plain, cost.undo.clone()),
+        ]
+    };
+    let rows = plan.steps.iter().zip(&plan.costs).enumerate().map(row).collect();
+    style.table(&["#", "step", "does", "blocks", "stall", "undo"], rows)
+}
+
+fn copy(copy: &CopySpec, source: &TableShape, style: &Style) -> String {
+    let key: Vec<String> = copy.key.columns.iter().map(|column| format!("`{}`", column.source)).collect();
+    let renamed: Vec<String> = copy
+        .columns
+        .iter()
+        .filter(|pair| pair.source != pair.shadow)
+        .map(|pair| format!("`{}` as `{}`", pair.source, pair.shadow))
+        .collect();
+    let lossy: Vec<String> = copy
+        .columns
+        .iter()
+        .filter(|pair| pair.compare == Compare::Lossy)
+        .map(|pair| format!("`{}`", pair.shadow))
+        .collect();
+    let fresh: Vec<String> = copy
+        .target
+        .columns
+        .iter()
+        .filter(|column| column.generated.is_none() && !copy.columns.iter().any(|pair| pair.shadow.same(&column.name)))
+        .map(|column| format!("`{}`", column.name))
+        .collect();
+    let dropped: Vec<String> = source
+        .columns
+        .iter()
+        .filter(|column| column.generated.is_none() && !copy.columns.iter().any(|pair| pair.source.same(&column.name)))
+        .map(|column| format!("`{}`", column.name))
+        .collect();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut line = |label: &str, text: String| rows.push(vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]);
+    line("Chunks by", format!("key `{}` ({})", copy.key.source_index, key.join(", ")));
+    line("Columns", format!("{} copied", count(copy.columns.len() as u64)));
+    let mut some = |label: &str, names: &[String]| {
+        if !names.is_empty() {
+            line(label, names.join(", "));
+        }
+    };
+    some("Renamed", &renamed);
+    some("New", &fresh);
+    some("Dropped", &dropped);
+    some("May lose", &lossy);
+    some("New unique", &copy.new_unique.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>());
+    style.list(rows)
+}
+
+fn estimates(plan: &Plan, style: &Style) -> String {
+    let estimate = &plan.estimate;
+    let binlog = match estimate.binlog_bytes {
+        0 => "none".to_owned(),
+        size => format!("{} on every node that writes one", bytes(size)),
+    };
+    let rows = [
+        ("Rows", format!("about {}", count(estimate.rows))),
+        ("Time", format!("about {} to copy and compare", seconds(estimate.seconds))),
+        ("Disk", format!("about {} more on every node until the end", bytes(estimate.extra_disk_bytes))),
+        ("Binlog", binlog),
+        ("Longest stall", format!("about {} ms", count(estimate.stall_ms))),
+        ("Basis", estimate.basis.clone()),
+    ];
+    style.list(rows.into_iter().map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
+}
+
+fn sql(plan: &Plan, statements: &dyn Fn(&Step) -> Vec<String>, style: &Style) -> String {
+    const INDENT: &str = "    ";
+    let mut text = String::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        text.push_str(&style.paint(Role::Dim, &format!(" {} {}", index + 1, step_name(step))));
+        text.push('\n');
+        let statements = statements(step);
+        if statements.is_empty() {
+            text.push_str(INDENT);
+            text.push_str("(none)\n");
+        }
+        for statement in statements {
+            let end = if statement.trim_end().ends_with(';') { "" } else { ";" };
+            let width = usize::from(style.width).saturating_sub(INDENT.len());
+            for line in wrap_sql(&(statement.trim_end().to_owned() + end), width) {
+                text.push_str(INDENT);
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! All SQL text.
+//!
+//! In:    names, literals and the plan's values.
+//! Out:   `Sql`, quoted by type.
+//! Never: talks to a server, or takes text that is not a literal, a quoted name or a quoted value; the user's own DDL
+//!        comes in by `Sql::trusted` only.
+
+pub mod builder;
+pub mod catalog;
+pub mod catalog_locks;
+pub mod catalog_table;
+pub mod catalog_trial;
+pub mod checksum;
+pub mod copy;
+pub mod ddl;
+pub mod demo;
+pub mod journal;
+pub mod precheck;
+pub mod session;
+pub mod steps;
+pub mod throttle;
+pub mod triggers;
+
+pub use builder::Sql;

@@ -1,0 +1,65 @@
+//! The SQL of each step of a plan, as it will be executed; what is known only at run time stands as `:name`.
+
+use driftless_strategies::plan::{CopySpec, Plan, Step};
+
+use super::checksum::{Digest, RowHash};
+use super::copy::{self, transaction};
+use super::{Sql, checksum, ddl, journal, triggers};
+use crate::ports::journal::JobId;
+use crate::ports::rows::{Bound, Chunk, Part, Range};
+
+/// The statements of a step, in order.
+#[must_use]
+pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &Step, job: &JobId) -> Vec<String> {
+    let spec = &plan.copy;
+    let sql = match step {
+        Step::Journal => {
+            let tables = journal::TABLES.into_iter().filter_map(journal::create_table);
+            std::iter::once(journal::create_schema()).chain(tables).collect()
+        }
+        Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys),
+        Step::Triggers => {
+            let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));
+            std::iter::once(copy::writing_mode(spec)).chain(made).collect()
+        }
+        Step::Copy => copy_one(spec, job),
+        Step::Verify => {
+            let hash = plan.nodes.first().map_or(RowHash::Sha224, |node| RowHash::of(node.flavour, node.version));
+            vec![checksum::both_sides(spec, &Digest { hash, source: source.to_vec() }, &example(spec))]
+        }
+        Step::Switch => vec![ddl::switch(spec)],
+        Step::ForeignKeys { foreign_keys } => vec![
+            ddl::drop_foreign_keys(&spec.retired, foreign_keys),
+            ddl::foreign_key_checks(false),
+            ddl::rename_foreign_keys(&spec.source, foreign_keys),
+        ],
+        Step::Drop => vec![ddl::drop_table(&spec.retired)],
+        Step::Keep => triggers::Change::ALL.map(|change| triggers::drop_trigger(spec, job, change)).to_vec(),
+    };
+    sql.iter().map(|statement| statement.as_str().to_owned()).collect()
+}
+
+fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[driftless_strategies::plan::ForeignKeyStep]) -> Vec<Sql> {
+    let mut sql = vec![copy::writing_mode(spec), ddl::create_shadow(spec)];
+    if !alter.is_empty() {
+        sql.push(ddl::alter_shadow(spec, alter));
+    }
+    if !foreign_keys.is_empty() {
+        sql.push(ddl::add_foreign_keys(spec, foreign_keys));
+    }
+    sql
+}
+
+fn copy_one(spec: &CopySpec, job: &JobId) -> Vec<Sql> {
+    let range = example(spec);
+    let chunk = Chunk { number: 1, range: range.clone(), rows: 0, part: Part::Last };
+    vec![transaction::start(), copy::copy_chunk(spec, &range), copy::checkpoint(job, &chunk), transaction::commit()]
+}
+
+fn example(spec: &CopySpec) -> Range {
+    let bound = |end: &str| {
+        let names = spec.key.columns.iter().map(|column| format!(":{end}_{}", column.source));
+        Some(Bound(names.collect()))
+    };
+    Range { after: bound("after"), upto: bound("upto") }
+}

@@ -1,0 +1,29 @@
+//! Everything that is proven on real servers: one binary, so that one cluster serves all tests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says what it saw"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input_change;
+mod bad_input_cluster;
+mod bad_input_connect;
+mod bad_input_job;
+mod bad_input_names;
+mod child;
+mod convert;
+mod demo;
+mod gate;
+mod harness;
+mod inspect;
+mod prove_control;
+mod prove_crash;
+mod prove_nodes;
+mod prove_race;
+mod session;
+mod throttle;

@@ -1,0 +1,23 @@
+//! What tests on real servers stand on: one cluster for each test binary, and eyes of their own.
+//!
+//! In:    the packages of `tests/run.sh`.
+//! Out:   `TestCluster`: three Galera nodes on free ports, each test with a schema of its own.
+//! Never: skips a test because something is missing; that fails it and says what is missing.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own scaffolding may fail the test")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part of this module")]
+
+mod bounded;
+mod clock;
+mod cluster;
+mod plain;
+mod program;
+mod rough;
+mod traces;
+
+pub use bounded::bounded;
+pub use clock::RealClock;
+pub use cluster::{Exclusive, TestCluster, exclusive, shared};
+pub use plain::{PlainConnect, PlainServer};
+pub use program::{Call, Ended, job_on, resume, tell};
+pub use rough::{Done, RoughWriters};
