@@ -104,15 +104,16 @@ pub(crate) fn alter(text: &str, kind: ClauseKind) -> Alter {
     Alter { table: None, clauses: vec![Clause { text: text.to_owned(), kind }], hints: Vec::new(), ignore: false }
 }
 
-/// Until `what` gives something, at most ten seconds.
+/// Until `what` gives something, at most half a minute. Asks seldom: InnoDB does not renew `innodb_trx` for those who
+/// read it more than ten times a second.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut what: impl FnMut() -> F) -> T {
-    for _ in 0..200 {
+    for _ in 0..100 {
         if let Some(found) = what().await {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    panic!("did not come true in ten seconds");
+    panic!("did not come true in half a minute");
 }
 
 /// All nodes are synced and say so.
