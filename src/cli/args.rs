@@ -136,13 +136,13 @@ pub(super) struct PlanArgs {
 #[command(next_help_heading = "Pace")]
 pub(super) struct PaceArgs {
     /// Copying connections
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) workers: u16,
     /// Time that one chunk should take
-    #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration)]
     pub(super) chunk_time: Duration,
     /// Most rows in a chunk
-    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(super) chunk_rows: u64,
     /// Most bytes in a chunk, by the average row
     #[arg(long, value_name = "BYTES", default_value_t = 4_000_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -303,6 +303,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        assert_eq!(PaceArgs::defaults().unwrap().workers, 4);
+        assert_eq!(PaceArgs::defaults().unwrap().workers, 2);
     }
 }

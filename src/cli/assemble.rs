@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use driftless_strategies::facts::Node;
 use driftless_strategies::plan::Step;
-use driftless_strategies::{Alter, Plan, TableShape, trigger_copy};
+use driftless_strategies::{Alter, Plan, TableShape, Topology, trigger_copy};
 use tokio_util::sync::CancellationToken;
 
 use super::args::PaceArgs;
@@ -107,6 +107,7 @@ pub(super) fn engine(parts: &Parts<'_>, entry: Entry, sampler: &Arc<Sampler>) ->
         objects: Arc::new(TableObjects::new(site(parts.pace.lock_wait, &entry, servers, &first.node))),
         rows: Arc::new(TableRows::new(Setting {
             server: Arc::clone(&first.server),
+            others: others(parts.discovered),
             flavour: first.node.flavour,
             job: entry.job.id.clone(),
             spec: Arc::clone(&spec),
@@ -130,6 +131,14 @@ pub(super) fn engine(parts: &Parts<'_>, entry: Entry, sampler: &Arc<Sampler>) ->
         respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
     };
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
+}
+
+/// The nodes that apply what the first one commits.
+fn others(discovered: &Discovered) -> Vec<Arc<dyn Server>> {
+    match discovered.topology {
+        Topology::Galera { .. } => discovered.members.iter().skip(1).map(|member| Arc::clone(&member.server)).collect(),
+        Topology::Single => Vec::new(),
+    }
 }
 
 pub(super) fn site(lock_wait: Duration, entry: &Entry, nodes: Vec<Arc<dyn Server>>, first: &Node) -> Site {

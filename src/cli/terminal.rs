@@ -46,7 +46,13 @@ pub(super) fn confirm(question: &str) -> Result<bool, CliError> {
 pub(super) fn trace() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal::log).try_init());
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .log_internal_errors(false)
+            .with_writer(terminal::log)
+            .try_init(),
+    );
 }
 
 /// Writes a completion script.

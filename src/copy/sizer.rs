@@ -32,13 +32,13 @@ impl Sizer {
         Self { rows: as_f64(1000_u64.clamp(limits.floor, ceiling)), limits }
     }
 
-    /// Takes in what a chunk of `rows` took: at most doubles, shrinks at once.
-    pub fn observe(&mut self, rows: u64, took: Duration) {
+    /// Takes in what a chunk of `rows` at that scale took: at most doubles, shrinks at once.
+    pub fn observe(&mut self, rows: u64, scale: f64, took: Duration) {
         if rows == 0 {
             return;
         }
-        let ratio = self.limits.target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
-        let wanted = as_f64(rows) * ratio.min(2.0);
+        let ratio = self.limits.target.as_secs_f64() * scale / took.as_secs_f64().max(0.000_1);
+        let wanted = as_f64(rows) / scale * ratio.min(2.0);
         // Half of the way: one odd chunk does not swing the size.
         let next = if ratio < 0.5 { wanted } else { f64::midpoint(self.rows, wanted) };
         self.rows = next.clamp(as_f64(self.limits.floor), as_f64(self.limits.ceiling));
@@ -49,15 +49,15 @@ impl Sizer {
         self.rows = (self.rows / 2.0).max(as_f64(self.limits.floor));
     }
 
-    /// Rows of the next chunk.
+    /// Rows of the next chunk at that scale, within the limits.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "clamped to the limits, which are small"
     )]
-    pub const fn next(&self) -> u64 {
-        self.rows as u64
+    pub fn next(&self, scale: f64) -> u64 {
+        (self.rows * scale).clamp(as_f64(self.limits.floor), as_f64(self.limits.ceiling)) as u64
     }
 }
 
@@ -84,22 +84,25 @@ mod tests {
         ];
         for (rows, took, next, why) in cases {
             let mut sizer = Sizer::new(LIMITS, 100);
-            sizer.observe(rows, Duration::from_millis(took));
-            assert_eq!(sizer.next(), next, "{why}");
+            sizer.observe(rows, 1.0, Duration::from_millis(took));
+            assert_eq!(sizer.next(1.0), next, "{why}");
         }
     }
 
     #[test]
     fn bytes_and_rows_cap() {
         let mut wide = Sizer::new(LIMITS, 100_000);
-        wide.observe(40, Duration::from_millis(1));
-        assert_eq!(wide.next(), 50, "4 MB of 100 kB rows is 40, the floor is 50");
+        wide.observe(40, 1.0, Duration::from_millis(1));
+        assert_eq!(wide.next(1.0), 50, "4 MB of 100 kB rows is 40, the floor is 50");
         let mut sizer = Sizer::new(LIMITS, 0);
         for _ in 0..50 {
-            sizer.observe(sizer.next(), Duration::from_millis(1));
+            sizer.observe(sizer.next(1.0), 1.0, Duration::from_millis(1));
         }
-        assert_eq!(sizer.next(), 20_000, "never above the ceiling");
+        assert_eq!(sizer.next(1.0), 20_000, "never above the ceiling");
         sizer.shrink();
-        assert_eq!(sizer.next(), 10_000, "locked rows halve it");
+        assert_eq!(sizer.next(1.0), 10_000, "locked rows halve it");
+        assert_eq!((sizer.next(0.5), sizer.next(4.0)), (5_000, 20_000), "the scale counts, within the limits");
+        sizer.observe(5_000, 0.5, Duration::from_millis(50));
+        assert_eq!(sizer.next(1.0), 10_000, "half a chunk in half the time is on target");
     }
 }

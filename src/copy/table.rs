@@ -21,6 +21,8 @@ use crate::sql::{self, Sql};
 pub struct Setting {
     /// The copying node.
     pub server: Arc<dyn Server>,
+    /// The other nodes of a Galera cluster, whose applying is waited for.
+    pub others: Vec<Arc<dyn Server>>,
     /// Its family: only MariaDB can be told not to wait for a row lock.
     pub flavour: Flavour,
     /// The job.

@@ -1,8 +1,12 @@
-//! One connection that copies chunks and compares ranges.
+//! One connection that copies chunks and compares ranges, and asks the other nodes whether they have applied them.
+
+use std::sync::Arc;
 
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Flavour, Reason};
+use futures_util::future::join_all;
 
+use super::applied::Other;
 use super::evidence;
 use super::table::Setting;
 use crate::error::Fault;
@@ -19,13 +23,15 @@ const NAMED_DIFFERENCES: u64 = 10;
 pub(super) struct Worker {
     setting: Setting,
     session: KeptSession,
+    others: Vec<Other>,
     /// Seconds that the session now waits for a row lock; `None` when not set yet.
     waits: Option<u64>,
 }
 
 impl Worker {
     pub(super) fn new(setting: Setting) -> Self {
-        Self { session: setting.writer(), setting, waits: None }
+        let others = setting.others.iter().map(|server| Other::new(Arc::clone(server), setting.flavour)).collect();
+        Self { session: setting.writer(), others, setting, waits: None }
     }
 
     async fn set_wait(&mut self, patient: bool) -> Result<(), ServerError> {
@@ -135,6 +141,10 @@ impl RowWorker for Worker {
                 Err(error.into())
             }
         }
+    }
+
+    async fn applied(&mut self) {
+        join_all(self.others.iter_mut().map(Other::applied)).await;
     }
 
     async fn compare(&mut self, range: &Range) -> Result<Compared, Fault> {

@@ -136,21 +136,28 @@ impl Shared {
                     continue;
                 }
             };
-            let Some(chunk) = self.take().await? else { return Ok(()) };
+            let Some(chunk) = self.take(share).await? else { return Ok(()) };
             tokio::select! {
                 () = self.ports.pace.admit(chunk.rows) => {}
                 () = self.stop.cancelled() => return Ok(()),
             }
-            let started = self.ports.clock.now();
-            self.finish(worker.as_mut(), chunk).await?;
-            self.rest(self.ports.clock.now().saturating_sub(started), share).await;
+            let rows = chunk.rows;
+            let copying = self.finish(worker.as_mut(), chunk).await?;
+            let copied = self.ports.clock.now();
+            // The next chunk begins when this one is applied everywhere: so many chunks are under way as there are
+            // workers, however slow the other nodes are, and no queue grows by more than what is written meanwhile.
+            worker.applied().await;
+            let applying = self.ports.clock.now().saturating_sub(copied);
+            lock(&self.sizer).observe(rows, scale(share), copying.max(applying));
+            self.rest(copying + applying, share).await;
         }
         Ok(())
     }
 
-    /// Goes slower by resting, not by smaller chunks: queues and flow control count transactions, not rows.
+    /// Half of going slower, the other half is smaller chunks: what applications write waits behind a chunk that is
+    /// applied, and queues count transactions.
     async fn rest(&self, worked: Duration, share: f64) {
-        let rest = worked.mul_f64((1.0 / share.clamp(0.05, 1.0)) - 1.0).min(LONGEST_REST);
+        let rest = worked.mul_f64((1.0 / scale(share) - 1.0).max(0.0)).min(LONGEST_REST);
         if rest > Duration::ZERO {
             tokio::select! {
                 () = self.ports.clock.sleep(rest) => {}
@@ -166,9 +173,9 @@ impl Shared {
         self.ports.pace.gate()
     }
 
-    /// The next chunk in order; `None` when the end is reached.
-    async fn take(&self) -> Result<Option<Chunk>, Fault> {
-        let rows = lock(&self.sizer).next();
+    /// The next chunk in order, smaller at a smaller share; `None` when the end is reached.
+    async fn take(&self, share: f64) -> Result<Option<Chunk>, Fault> {
+        let rows = lock(&self.sizer).next(scale(share));
         let mut frontier = self.frontier.lock().await;
         let Some(end) = frontier.end.clone() else { return Ok(None) };
         let mut attempt = 0;
@@ -187,17 +194,17 @@ impl Shared {
         Ok(Some(Chunk { number: frontier.number, range, rows, part: Part::Last }))
     }
 
-    /// Copies a chunk; after a conflict in halves, each tried until it is in.
-    async fn finish(&self, worker: &mut dyn RowWorker, chunk: Chunk) -> Result<(), Fault> {
+    /// Copies a chunk; after a conflict in halves, each tried until it is in. Gives the time of what succeeded.
+    async fn finish(&self, worker: &mut dyn RowWorker, chunk: Chunk) -> Result<Duration, Fault> {
         let whole = chunk.rows;
+        let mut copying = Duration::ZERO;
         let mut left = vec![chunk];
         let mut attempt = 0_u32;
         while let Some(part) = left.pop() {
             let started = self.ports.clock.now();
             match worker.copy(&part, attempt >= IMPATIENT_ATTEMPTS).await {
                 Ok(Copied { .. }) => {
-                    let took = self.ports.clock.now().saturating_sub(started);
-                    lock(&self.sizer).observe(part.rows, took);
+                    copying += self.ports.clock.now().saturating_sub(started);
                 }
                 Err(fault) => {
                     attempt += 1;
@@ -212,7 +219,7 @@ impl Shared {
             }
         }
         lock(&self.counts).passed += whole;
-        Ok(())
+        Ok(copying)
     }
 
     fn worth_another(&self, fault: &Fault, attempt: u32) -> bool {
@@ -320,10 +327,15 @@ impl Teller {
             of,
             rate: self.rate,
             eta_s: eta(of - passed, self.rate),
-            chunk_rows: lock(&shared.sizer).next(),
+            chunk_rows: lock(&shared.sizer).next(1.0),
             pace: self.paused.clone().or_else(|| shared.ports.pace.why()),
         });
     }
+}
+
+/// How much smaller or larger chunks are at a share of the full pace; below it, rests make up the rest.
+fn scale(share: f64) -> f64 {
+    if share > 1.0 { share } else { share.max(0.01).sqrt() }
 }
 
 /// Whole seconds that `rows` take at `rate`.

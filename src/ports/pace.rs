@@ -5,9 +5,9 @@ use std::time::Duration;
 /// What the servers' state allows now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gate {
-    /// Write, with at most this share of the usual chunk (0 < share <= 1).
+    /// Write, at this share of the full pace (above 0, at most 2).
     Open {
-        /// 1.0 at full pace.
+        /// 1.0 at full pace; more where there is room for larger chunks.
         share: f64,
     },
     /// Do not write; why, in words with numbers and the node.

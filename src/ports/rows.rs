@@ -64,6 +64,9 @@ pub trait RowWorker: Send {
     /// # Errors
     /// `Busy`: rolled back, try again. `Rows`: rows that can't be copied. `Lost`: read the checkpoint.
     async fn copy(&mut self, chunk: &Chunk, patient: bool) -> Result<Copied, Fault>;
+    /// Waits until the other nodes have applied what this connection committed: what is not applied waits in their
+    /// receive queues, and applications with it. Bounded; a node that does not answer is not waited for.
+    async fn applied(&mut self) {}
     /// Compares source and shadow over a range in one snapshot.
     ///
     /// # Errors

@@ -117,6 +117,12 @@ pub fn reads_in_order(flavour: Flavour) -> Sql {
     }
 }
 
+/// Reads nothing from no table; in a session that reads in order it answers when the node has caught up.
+#[must_use]
+pub fn nothing() -> Sql {
+    Sql::new("SELECT 1")
+}
+
 /// From now on reads do not wait for the cluster.
 #[must_use]
 pub fn reads_at_once() -> Sql {

@@ -13,8 +13,14 @@ use crate::ports::pace::Gate;
 /// The smallest share of the usual chunk: below it the work for each chunk outweighs its rows.
 pub const MIN_SHARE: f64 = 0.1;
 
+/// The share while the receive queues of all nodes are nearly empty: nobody waits behind a chunk, so it may be larger.
+pub const ROOM: f64 = 2.0;
+
+/// How much room is found in a second.
+pub const GROWTH: f64 = 0.2;
+
 /// How much of the full share comes back in a second.
-pub const RECOVERY: f64 = 0.25;
+pub const RECOVERY: f64 = 1.0;
 
 /// A closed gate stays closed at least this long, so that it does not flap between two samples.
 pub const MIN_CLOSED: Duration = Duration::from_millis(500);
@@ -30,6 +36,8 @@ pub struct Held {
     closed: Vec<(String, Signal)>,
     /// Since when the gate is closed, and why it was last.
     since: Option<(Duration, String)>,
+    /// Whether only silence has closed the gate.
+    silent: bool,
     /// The share at the last decision.
     share: f64,
     /// When that was.
@@ -45,6 +53,7 @@ impl Default for Held {
         Self {
             closed: Vec::new(),
             since: None,
+            silent: true,
             share: 1.0,
             at: Duration::ZERO,
             cause: String::new(),
@@ -69,12 +78,14 @@ pub fn decide(held: &Held, readings: &[Reading], now: Duration) -> (Held, Decisi
     let readings: Vec<Reading> = readings.iter().map(|reading| without(&background, reading)).collect();
     let shut: Vec<&Reading> = readings.iter().filter(|reading| shuts(held, reading)).collect();
     let closed = shut.iter().map(|reading| (reading.node.clone(), reading.signal.clone())).collect();
-    let next = Held { closed, at: now, background, ..held.clone() };
+    let silent = held.silent && shut.iter().all(|reading| reading.signal == Signal::Silence);
+    let next = Held { closed, silent, at: now, background, ..held.clone() };
     if let Some(worst) = worst(&shut) {
         return close(next, worst, now);
     }
     match &held.since {
-        Some((since, why)) if now.saturating_sub(*since) < MIN_CLOSED => {
+        // Silence is over with the answer: nothing can flap.
+        Some((since, why)) if !held.silent && now.saturating_sub(*since) < MIN_CLOSED => {
             let why = why.clone();
             (next, Decision { gate: Gate::Closed { why: why.clone() }, why: Some(why) })
         }
@@ -104,15 +115,26 @@ fn close(next: Held, worst: &Reading, now: Duration) -> (Held, Decision) {
 fn open(next: Held, readings: &[Reading], passed: Duration) -> (Held, Decision) {
     let all: Vec<&Reading> = readings.iter().collect();
     let slowest = worst(&all);
-    let allowed = slowest.map_or(1.0, |reading| (1.0 - reading.pressure()).max(0.0).powi(2).max(MIN_SHARE));
-    let recovered = RECOVERY.mul_add(passed.as_secs_f64(), next.share);
+    let most = if roomy(readings) { ROOM } else { 1.0 };
+    let allowed = slowest.map_or(most, |reading| match reading.pressure() {
+        pressure if pressure > 0.0 => (1.0 - pressure).max(0.0).powi(2).max(MIN_SHARE),
+        _ => most,
+    });
+    let passed = passed.as_secs_f64();
+    let recovered = RECOVERY.mul_add(passed, next.share).min(GROWTH.mul_add(passed, next.share.max(1.0)));
     let share = recovered.min(allowed);
     let (cause, because) = match slowest {
         Some(reading) if allowed <= recovered && allowed < 1.0 => (reading.to_string(), ":"),
         Some(_) | None => (next.cause, " after"),
     };
     let why = (share < 1.0).then(|| format!("pace {:.0} %{because} {cause}", share * 100.0));
-    (Held { since: None, share, cause, ..next }, Decision { gate: Gate::Open { share }, why })
+    (Held { since: None, silent: true, share, cause, ..next }, Decision { gate: Gate::Open { share }, why })
+}
+
+/// Whether queues are known and no more than our own chunks are in them.
+fn roomy(readings: &[Reading]) -> bool {
+    let mut queues = readings.iter().filter(|reading| reading.signal == Signal::Queue).peekable();
+    queues.peek().is_some() && queues.all(|queue| queue.seen <= queue.calm / 4.0)
 }
 
 /// The reading nearest to, or furthest above, its limit; the first of equals.
@@ -228,7 +250,7 @@ mod tests {
     #[test]
     fn silence_costs_no_share() {
         let silent = |seen| reading(Signal::Silence, "n1", seen, 2.0, 2.0);
-        let said = run(&[(0, vec![silent(f64::INFINITY)]), (600, vec![silent(0.0)])]);
+        let said = run(&[(0, vec![silent(f64::INFINITY)]), (100, vec![silent(0.0)])]);
         assert_eq!(said, [(false, "n1 has not answered yet".to_owned()), (true, "-".to_owned())]);
     }
 

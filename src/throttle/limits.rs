@@ -29,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_flow_control_paused: 0.05,
-            max_queue: 0.5,
+            max_queue: 0.8,
             max_lag: Duration::from_secs(5),
             max_threads_running: 50,
             max_conflicts: 5.0,

@@ -78,7 +78,7 @@ pub fn read(node: &str, after: &Sample, limits: &Limits) -> Option<Reading> {
     let upper = after.number(INTERVAL_HIGH).filter(|high| *high > 0.0).or_else(computed)?;
     // A write-set or two in flight is no queue.
     let limit = (upper * limits.max_queue).max(2.0);
-    Some(Reading { signal: Signal::Queue, node: node.to_owned(), seen, calm: limit / 4.0, limit, note: String::new() })
+    Some(Reading { signal: Signal::Queue, node: node.to_owned(), seen, calm: limit / 2.0, limit, note: String::new() })
 }
 
 #[cfg(test)]
