@@ -103,16 +103,16 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_way_to_flow_control() {
+    fn short_of_flow_control() {
         let rule = QueueRule { fc_limit: 16.0, growth: Growth::Root };
         let at = |status: &[(&str, &str)]| Sample { queue_rule: Some(rule), ..sample(0, status) };
         let read = |status: &[(&str, &str)]| read("n1", &at(status), &Limits::default());
         let calm = read(&[(QUEUE, "4"), (SIZE, "4"), (STATE, "4")]).unwrap();
-        assert_eq!((calm.seen, calm.calm, calm.limit), (4.0, 4.0, 16.0), "half of 32, calm to a quarter of that");
-        assert!(read(&[(QUEUE, "17"), (SIZE, "4"), (STATE, "4")]).unwrap().over());
+        assert_eq!((calm.seen, calm.calm, calm.limit), (4.0, 12.8, 25.6), "four fifths of 32, calm to half of that");
+        assert!(read(&[(QUEUE, "26"), (SIZE, "4"), (STATE, "4")]).unwrap().over());
         assert_eq!(read(&[(QUEUE, "900"), (SIZE, "4"), (STATE, "2")]), None, "a desynced node asks for nothing");
         assert_eq!(read(&[(SIZE, "4")]), None, "outside Galera");
         let pxc = read(&[(QUEUE, "1"), (SIZE, "4"), (INTERVAL_HIGH, "200")]).unwrap();
-        assert_eq!(pxc.limit, 100.0, "the server's own figure comes first");
+        assert_eq!(pxc.limit, 160.0, "the server's own figure comes first");
     }
 }
