@@ -102,6 +102,16 @@ pub(crate) fn judged(
     let pairs = &mapping.pairs;
     let mut refusals = Vec::new();
     let columns = column_pairs(source, target, pairs, options, &mut refusals);
+    for name in options.allow_lossy.iter().chain(&options.allow_drop_add) {
+        if source.column(name).is_none() && target.column(name).is_none() {
+            let what = format!("a loss is allowed for `{name}`, which is no column of the table");
+            refusals.push(Reason::new(
+                Code::ColumnMissing,
+                what,
+                "correct the name in --allow-lossy or --allow-drop-add",
+            ));
+        }
+    }
     implicit_defaults(target, pairs, &mut refusals);
     if !target.engine.is_empty() && !target.engine.eq_ignore_ascii_case("InnoDB") {
         let what = format!("the altered table would be stored by {}", target.engine);

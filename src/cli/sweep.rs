@@ -44,6 +44,13 @@ pub(super) async fn cleanup(args: &CleanupArgs) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::Done);
     }
     for left in &remains {
+        // A job that began meanwhile uses the same names.
+        let table = &left.entry.job.plan.table;
+        if store.entries(false).await?.iter().any(|entry| entry.job.plan.table == *table) {
+            return Err(CliError::Surroundings(format!(
+                "a job on {table} has begun meanwhile; nothing of it was touched"
+            )));
+        }
         let objects = objects(&left.entry, &discovered)?;
         match left.entry.job.phase {
             Phase::Done => objects.drop_retired(left.keep).await?,

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::{foreign_keys, ordered, shadow};
 use crate::error::Fault;
 use crate::ports::journal::JobId;
-use crate::ports::objects::{Keep, Objects, Standing};
+use crate::ports::objects::{Generation, Keep, Objects, Standing};
 use crate::ports::server::{Row, Server};
 use crate::sql::triggers::Change;
 use crate::sql::{Sql, copy, ddl, triggers};
@@ -188,16 +188,16 @@ impl TableObjects {
         Err(Fault::Busy(format!("triggers of the job stay on {}", from.address())))
     }
 
-    /// Fails while a node works on a DDL statement for the job's triggers: one that a killed process has left.
+    /// Fails while a node works on a DDL statement for the job's triggers or tables: one that a killed process has left.
     async fn quiet(&self) -> Result<(), Fault> {
-        for server in &self.site.nodes {
-            let mut session = server.connect().await?;
-            let busy = session.query(&triggers::under_way(&self.site.job)).await?;
-            if !busy.is_empty() {
-                return Err(Fault::Busy(format!("{} still works on triggers of the job", server.address())));
+        let sql = triggers::under_way(&self.site.spec, &self.site.job);
+        let one = async |server: &Arc<dyn Server>| -> Result<(), Fault> {
+            if server.connect().await?.query(&sql).await?.is_empty() {
+                return Ok(());
             }
-        }
-        Ok(())
+            Err(Fault::Busy(format!("{} still works on triggers or tables of the job", server.address())))
+        };
+        join_all(self.site.nodes.iter().map(one)).await.into_iter().collect()
     }
 }
 
@@ -210,6 +210,7 @@ fn named(row: &Row, name: &str) -> bool {
 #[async_trait::async_trait]
 impl Objects for TableObjects {
     async fn standing(&self) -> Result<Standing, Fault> {
+        self.quiet().await?;
         let seen = self.everywhere().await?;
         let Some((first, at)) = seen.first() else { return Ok(Standing::default()) };
         let tables = |standing: &Standing| Standing { triggers: 0, ..*standing };
@@ -228,6 +229,7 @@ impl Objects for TableObjects {
     }
 
     async fn make_shadow(&self) -> Result<TableShape, Fault> {
+        self.quiet().await?;
         shadow::make(&self.site, self.copying()?).await?;
         self.site.shapes.shape(self.copying()?, &self.site.spec.shadow).await
     }
@@ -269,7 +271,18 @@ impl Objects for TableObjects {
         ordered::run(session.as_mut(), &self.site.by_holder(&ddl::drop_table(&self.site.spec.shadow))).await
     }
 
+    async fn generation(&self, of: Generation) -> Result<Option<String>, Fault> {
+        let table = match of {
+            Generation::Source => &self.site.spec.source,
+            Generation::Retired => &self.site.spec.retired,
+        };
+        let mut session = self.copying()?.connect().await?;
+        let rows = session.query(&ddl::generation(table, self.site.flavour)).await?;
+        Ok(rows.first().and_then(|row| row.text(0)))
+    }
+
     async fn switch(&self) -> Result<(), Fault> {
+        self.quiet().await?;
         let mut session = ordered::connect(self.copying()?, self.site.lock_wait).await?;
         ordered::run(session.as_mut(), &self.site.by_holder(&ddl::switch(&self.site.spec))).await
     }

@@ -191,7 +191,7 @@ impl Shared {
         let Some((upto, rows)) = found else { return Ok(None) };
         frontier.number += 1;
         let range = Range { after: frontier.after.replace(upto.clone()), upto: Some(upto) };
-        Ok(Some(Chunk { number: frontier.number, range, rows, part: Part::Last }))
+        Ok(Some(Chunk { number: frontier.number, range, rows, whole: rows, part: Part::Last }))
     }
 
     /// Copies a chunk; after a conflict in halves, each tried until it is in. Gives the time of what succeeded.
@@ -246,12 +246,14 @@ impl Shared {
             number: part.number,
             range: Range { after: part.range.after, upto: Some(middle.clone()) },
             rows,
+            whole: part.whole,
             part: Part::Inner,
         };
         let second = Chunk {
             number: part.number,
             range: Range { after: Some(middle), upto: Some(upto) },
             rows: part.rows - rows.min(part.rows),
+            whole: part.whole,
             part: part.part,
         };
         Ok(vec![second, first])

@@ -85,6 +85,8 @@ pub struct Engine {
     pub(super) stop: CancellationToken,
     /// Cancelled when the lease is lost: nothing may be done any more.
     pub(super) deposed: CancellationToken,
+    /// The source's, from before it was compared: a TRUNCATE after that is seen by it.
+    pub(super) generation: Option<String>,
     pub(super) wishes: tokio::sync::watch::Receiver<Wishes>,
     wishes_in: tokio::sync::watch::Sender<Wishes>,
 }
@@ -95,7 +97,7 @@ impl Engine {
     pub fn new(ports: Ports, options: Options, job: Job, stop: CancellationToken) -> Self {
         let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
         let deposed = CancellationToken::new();
-        Self { ports, options, job, tally: Tally::default(), stop, deposed, wishes, wishes_in }
+        Self { ports, options, job, tally: Tally::default(), stop, deposed, generation: None, wishes, wishes_in }
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.

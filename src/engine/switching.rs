@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use driftless_strategies::Reason;
+use driftless_strategies::verdict::ReasonCode;
+
 use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
 use super::phase;
 use super::run::{Engine, Guard, backoff};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
+use crate::ports::objects::Generation;
 use crate::ports::pace::Gate;
 use crate::ports::report::Event;
 
@@ -94,6 +98,13 @@ async fn ready(engine: &Engine) -> Result<(), Fault> {
         return Err(Fault::Failed(what));
     }
     engine.ports.nodes.fit(Phase::Switching).await?;
+    if engine.ports.objects.generation(Generation::Source).await? != engine.generation {
+        return Err(Fault::Refused(Box::new(Reason::new(
+            ReasonCode::PlanStale,
+            "the table was truncated or rebuilt after it was compared, which no trigger sees",
+            "driftless run --resume compares again; after a TRUNCATE: driftless abort, and run anew",
+        ))));
+    }
     // A job that was taken over while this process slept or looked must not be switched by it.
     engine.ports.journal.beat().await?;
     if engine.deposed.is_cancelled() {
@@ -177,9 +188,26 @@ fn unknown(fault: &Fault) -> Ending {
 pub(super) async fn finish(engine: &mut Engine) -> Result<(), Ending> {
     let at = Phase::Finishing;
     let keep = engine.job.keep;
+    same_table(engine).await?;
     engine.ordered(at, "naming the foreign keys", Guard::Fit, || engine.ports.objects.restore_foreign_keys()).await?;
     engine.ordered(at, "dropping the retired table", Guard::Fit, || engine.ports.objects.drop_retired(keep)).await?;
+    engine.ordered(at, "forgetting the checkpoints", Guard::None, || engine.ports.journal.forget_chunks()).await?;
     engine.ordered(at, "waiting for all nodes", Guard::None, || engine.ports.nodes.barrier()).await
+}
+
+/// A TRUNCATE that was ordered just before the RENAME emptied what is now retired, and nothing of the new table.
+async fn same_table(engine: &Engine) -> Result<(), Ending> {
+    let at = Phase::Finishing;
+    // Unknown after a crash: the process that switched had looked right before.
+    let Some(generation) = &engine.generation else { return Ok(()) };
+    let read = || engine.ports.objects.generation(Generation::Retired);
+    let now = engine.ordered(at, "reading the table's number", Guard::None, read).await?;
+    if now.is_none_or(|now| now == *generation) {
+        return Ok(());
+    }
+    let what = "the table was truncated or rebuilt at the moment of the switch: the new table may hold rows that were \
+                removed; the retired table is kept, compare the two";
+    Err(Ending::Failed { phase: at, what: what.to_owned() })
 }
 
 /// Drops triggers and shadow, unless the switch has happened.

@@ -12,6 +12,7 @@ use super::ending::Ending;
 use super::run::{Engine, Guard, backoff};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
+use crate::ports::objects::Generation;
 use crate::ports::report::Event;
 use crate::ports::rows::{Bound, Compared, Range, RowWorker};
 
@@ -37,6 +38,8 @@ pub(super) async fn verify(engine: &mut Engine) -> Result<(), Ending> {
     engine.ordered(at, "waiting for all nodes", Guard::None, || engine.ports.nodes.barrier()).await?;
     engine.ordered(at, "opening the gate", Guard::None, || engine.ports.rows.open_gate()).await?;
     refuse_conflicts(engine).await?;
+    let generation = || engine.ports.objects.generation(Generation::Source);
+    engine.generation = engine.ordered(at, "reading the table's number", Guard::None, generation).await?;
     let started = engine.ports.clock.now();
     let differences = compare_all(engine).await?;
     let took = engine.ports.clock.now().saturating_sub(started);

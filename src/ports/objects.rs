@@ -55,6 +55,13 @@ pub trait Objects: Send + Sync {
     /// # Errors
     /// `Busy` when the lock was not had in time.
     async fn undo(&self) -> Result<(), Fault>;
+    /// What changes when a table is emptied or rebuilt as a whole, which fires no trigger; `None` when it can't be known.
+    ///
+    /// # Errors
+    /// `Busy` or `Failed`.
+    async fn generation(&self, _of: Generation) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
     /// One RENAME, source to retired and shadow to source, bounded by the lock wait.
     ///
     /// # Errors
@@ -70,6 +77,15 @@ pub trait Objects: Send + Sync {
     /// # Errors
     /// `Busy` or `Failed`.
     async fn drop_retired(&self, keep: Keep) -> Result<(), Fault>;
+}
+
+/// Which table's generation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// The source, before the switch.
+    Source,
+    /// The same table after it.
+    Retired,
 }
 
 /// Whether the retired table stays.

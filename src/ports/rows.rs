@@ -26,6 +26,8 @@ pub struct Chunk {
     pub range: Range,
     /// Rows expected in it (known from the boundary search).
     pub rows: u64,
+    /// Rows of the whole chunk that it is a part of: what its checkpoint counts.
+    pub whole: u64,
     /// Whether it ends a checkpoint; the earlier parts of a chunk that was split do not.
     pub part: Part,
 }

@@ -189,17 +189,19 @@ pub fn checkpoint(job: &JobId, chunk: &Chunk) -> Sql {
         .text(", ")
         .string(&upto)
         .text(", ")
-        .number(chunk.rows)
+        .number(chunk.whole)
         .text(")")
 }
 
-/// Whether a chunk's checkpoint is there: asked after the connection was lost during COMMIT.
+/// Whether a chunk's checkpoint is there: asked after the connection was lost during COMMIT. A locking read, so that it
+/// waits for a COMMIT that is still under way.
 #[must_use]
 pub fn checkpoint_exists(job: &JobId, number: u64) -> Sql {
     Sql::new("SELECT COUNT(*) FROM `driftless`.`chunk` WHERE job = ")
         .string(&job.0)
         .text(" AND number = ")
         .number(number)
+        .text(" LOCK IN SHARE MODE")
 }
 
 /// Conflicts that triggers recorded.

@@ -52,7 +52,7 @@ fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[driftless_strategies::pl
 
 fn copy_one(spec: &CopySpec, job: &JobId) -> Vec<Sql> {
     let range = example(spec);
-    let chunk = Chunk { number: 1, range: range.clone(), rows: 0, part: Part::Last };
+    let chunk = Chunk { number: 1, range: range.clone(), rows: 0, whole: 0, part: Part::Last };
     vec![transaction::start(), copy::copy_chunk(spec, &range), copy::checkpoint(job, &chunk), transaction::commit()]
 }
 

@@ -213,13 +213,23 @@ pub fn standing(table: &TableName, job: &JobId) -> Sql {
         .text(")")
 }
 
-/// Sessions that make or drop the job's triggers at this moment, appliers included.
+/// Sessions that carry out DDL for the job's triggers or tables at this moment, appliers included: what a killed process
+/// has left may still be coming.
 #[must_use]
-pub fn under_way(job: &JobId) -> Sql {
-    let named = |verb: &str| format!("{verb} TRIGGER%{PREFIX}{job}\\_%");
-    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Sleep' AND (INFO LIKE ")
-        .string(&named("CREATE%"))
-        .text(" OR INFO LIKE ")
-        .string(&named("DROP"))
+pub fn under_way(spec: &CopySpec, job: &JobId) -> Sql {
+    let named = |name: &str| Sql::new("LOCATE(").string(name).text(", INFO) > 0");
+    let names = [
+        named(&format!("{PREFIX}{job}_")),
+        named(&format!("`{}`", spec.shadow.table.as_str().replace('`', "``"))),
+        named(&format!("`{}`", spec.retired.table.as_str().replace('`', "``"))),
+    ];
+    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Sleep' AND (")
+        .join(
+            " OR ",
+            ["CREATE ", "ALTER ", "DROP ", "RENAME ", "BEGIN NOT ATOMIC "]
+                .map(|verb| Sql::new("INFO LIKE ").string(&format!("{verb}%"))),
+        )
+        .text(") AND (")
+        .join(" OR ", names)
         .text(")")
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use driftless::demo::{Ledger, load};
 
-use crate::support::{Call, RoughWriters, TestCluster, job_on, shared, tell};
+use crate::support::{Call, RoughWriters, TestCluster, job_on, resume, shared, tell};
 
 const LIMIT: Duration = Duration::from_secs(150);
 const RUN: Duration = Duration::from_secs(60);
@@ -49,6 +49,34 @@ async fn the_switch_waits_for_a_file_or_an_order_while_changes_stay_in_step() {
             test.only(&["_orders_retired", "orders"], "the retired table is kept, without triggers").await;
             test.plain(0).run(&[&format!("DROP TABLE {}._orders_retired", test.schema.quoted())]).await;
         }
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// TRUNCATE fires no trigger: the shadow still has the rows.
+#[tokio::test]
+async fn a_table_that_was_truncated_while_the_switch_was_held_is_not_switched() {
+    let test = shared().await;
+    let work = async {
+        let servers = test.servers();
+        let loaded = load(servers[0].as_ref(), &test.table("orders"), 2_000).await.unwrap();
+        let table = loaded.table.to_string();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wait");
+        std::fs::write(&file, "").unwrap();
+        let mut call = held(&test, &table, "ADD COLUMN extra INT", &file, &[]);
+        assert!(call.event(|line| line["event"] == "held").await.is_some(), "it is held: {:?}", call.seen());
+        test.plain(1).run(&[&format!("TRUNCATE TABLE {}.orders", test.schema.quoted())]).await;
+        std::fs::remove_file(&file).unwrap();
+        let ended = call.end(RUN).await;
+        assert_eq!(ended.code, Some(5), "{:?} {}", ended.last("ended"), ended.said);
+        assert!(ended.last("ended").is_some_and(|line| line.to_string().contains("truncated")), "{ended:?}");
+        let job = job_on(&test.nodes()[2], &table).await.expect("it is still there");
+        let again = resume(&test.nodes()[0], &job, &FAST).end(RUN).await;
+        assert_eq!(again.code, Some(4), "compared again: {:?} {}", again.last("ended"), again.said);
+        assert!(!test.columns(&loaded.table).await.contains(&"extra".to_owned()), "nothing is switched");
+        assert_eq!(tell(&test.nodes()[2], &["abort", &job]).await.code, Some(0));
+        test.only(&["orders"], "after the abort").await;
     };
     test.bounded(LIMIT, work).await;
 }

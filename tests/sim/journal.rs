@@ -170,7 +170,7 @@ impl Journal for SimJournal {
     }
 
     async fn forget_chunks(&self) -> Result<(), Fault> {
-        self.process.may_act("forget the checkpoints", &[Phase::Shadowing, Phase::Undoing]);
+        self.process.may_act("forget the checkpoints", &[Phase::Shadowing, Phase::Undoing, Phase::Finishing]);
         self.rows("forget the checkpoints", |store| {
             let chunks = store.chunks.keys().map(|number| Op::Chunk { number: *number, after: None });
             let conflicts = store.conflicts.keys().map(|id| Op::Conflict { id: *id, what: None });
