@@ -99,8 +99,8 @@ pub(super) struct Gathered {
     pub(super) unsure: Vec<String>,
 }
 
-/// Gathers facts for the change that flags name, and decides.
-pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gathered, CliError> {
+/// Reads what flags or a plan file say about a change, without looking at its table.
+pub(super) fn statement(change: &ChangeArgs, discovered: &Discovered) -> Result<(TableName, Alter), CliError> {
     let table = change.table.as_deref().map(table_name).transpose()?;
     let Some(text) = change.alter.as_deref() else {
         return Err(CliError::Usage(
@@ -108,8 +108,7 @@ pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gat
             "say what to change, for example --alter 'ADD COLUMN note text'".into(),
         ));
     };
-    let wishes = options(change)?;
-    let discovered = servers.discover().await?;
+    options(change)?;
     let Some(first) = discovered.members.first() else {
         return Err(CliError::Surroundings("no server answered".into()));
     };
@@ -130,6 +129,21 @@ pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gat
             return Err(CliError::Usage("--table is missing".into(), "add --table schema.table".into()));
         }
     };
+    Ok((table, alter))
+}
+
+/// Gathers facts for the change that flags name, and decides.
+pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gathered, CliError> {
+    if change.alter.is_none() {
+        return Err(CliError::Usage(
+            "--alter is missing".into(),
+            "say what to change, for example --alter 'ADD COLUMN note text'".into(),
+        ));
+    }
+    change.table.as_deref().map(table_name).transpose()?;
+    let wishes = options(change)?;
+    let discovered = servers.discover().await?;
+    let (table, alter) = statement(change, &discovered)?;
     let mut gathered = decide(discovered, &table, alter, &wishes, change).await?;
     at_work(&mut gathered).await?;
     precheck(&mut gathered, change).await?;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{ChangeArgs, Format, RunArgs};
 use super::error::CliError;
-use super::gather::{Gathered, Servers, gather};
+use super::gather::{Gathered, Servers, gather, statement};
 use super::{assemble, changes, control, plan, terminal};
 use crate::config::SystemClock;
 use crate::engine::journal::{Entry, JournalStore};
@@ -59,8 +59,11 @@ async fn run_file(
     json: Option<&Arc<dyn Output>>,
 ) -> Result<ExitCode, CliError> {
     let changes = changes::read(file, &args.change, &args.pace)?;
+    // A mistake in the last change must not be found after the first ones were made.
+    let discovered = servers.discover().await?;
     for change in &changes {
         assemble::limits(&change.pace)?;
+        statement(&change.change, &discovered)?;
     }
     for change in changes {
         let one = RunArgs {

@@ -97,7 +97,10 @@ async fn plan_files_are_judged_whole_before_anything_is_begun() {
     let first = format!("[[change]]\ntable = '{table}'\nalter = 'ADD d INT'\n");
     let before = Snapshot::of(&test, &ALL).await;
     //  the second change                                           says
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 12] = [
+        ("alter = 'FORCE'", &["--table is missing"]),
+        ("table = 'no'\nalter = 'FORCE'", &["schema.table"]),
+        ("table = 'a.b'\nalter = 'ADD COLUMN (c INT'", &["never closed"]),
         ("alter = 'FORCE'\nchunk-tme = '1s'", &["change 2", "unknown field `chunk-tme`"]),
         ("alter = 'FORCE'\nchunk-time = '1 parsec'", &["change 2", "parsec", "150ms, 3s, 5m or 1h"]),
         ("alter = 'FORCE'\nworkers = 0", &["--workers", "1 to 64"]),
@@ -121,7 +124,7 @@ async fn flags_are_judged_before_a_job_is_begun() {
     let before = Snapshot::of(&test, &ALL).await;
     let table = test.table("t").quoted();
     //  flags                                   exit  says
-    let cases: [(&[&str], i32, &[&str]); 17] = [
+    let cases: [(&[&str], i32, &[&str]); 18] = [
         (&["--yes", "--max-load", "Threads_running>"], 2, &["--max-load", "is not a number", "Threads_running>50"]),
         (&["--yes", "--max-load", "much"], 2, &["--max-load", "variable>number"]),
         (&["--yes", "--max-load", "a b>3"], 2, &["--max-load", "`a b`"]),
@@ -135,6 +138,7 @@ async fn flags_are_judged_before_a_job_is_begun() {
         (&["--yes", "--strategy", "magic"], 2, &["magic", "trigger-copy"]),
         (&["--yes", "--strategy", "native"], 3, &["forced", "native was asked for", "--strategy trigger-copy fits"]),
         (&["--yes", "--allow-lossy", ""], 2, &["--allow-lossy", "the name is empty"]),
+        (&["--yes", "--allow-lossy", "nonesuch"], 3, &["`nonesuch`", "no column of the table"]),
         (&["--yes", "--format", "xml"], 2, &["xml", "json"]),
         (&[], 2, &["no terminal to ask", "add --yes"]),
         (&["--resume", "x"], 2, &["cannot be used with"]),
