@@ -102,16 +102,6 @@ pub(crate) fn judged(
     let pairs = &mapping.pairs;
     let mut refusals = Vec::new();
     let columns = column_pairs(source, target, pairs, options, &mut refusals);
-    for name in options.allow_lossy.iter().chain(&options.allow_drop_add) {
-        if source.column(name).is_none() && target.column(name).is_none() {
-            let what = format!("a loss is allowed for `{name}`, which is no column of the table");
-            refusals.push(Reason::new(
-                Code::ColumnMissing,
-                what,
-                "correct the name in --allow-lossy or --allow-drop-add",
-            ));
-        }
-    }
     implicit_defaults(target, pairs, &mut refusals);
     if !target.engine.is_empty() && !target.engine.eq_ignore_ascii_case("InnoDB") {
         let what = format!("the altered table would be stored by {}", target.engine);
@@ -145,7 +135,19 @@ pub(crate) fn judged(
     };
     let mut warnings = mapping.warnings.clone();
     warnings.extend(tightened(source, target, &copy));
+    warnings.extend(idle_permissions(source, target, options));
     Ok((copy, warnings))
+}
+
+/// Permissions for columns that are not there: a slip of the pen, or a default for several tables.
+fn idle_permissions(source: &TableShape, target: &TableShape, options: &Options) -> Vec<Reason> {
+    let named = options.allow_lossy.iter().chain(&options.allow_drop_add);
+    let idle = named.filter(|name| source.column(name).is_none() && target.column(name).is_none());
+    let one = |name: &Ident| {
+        let what = format!("a loss is allowed for `{name}`, which is no column of the table");
+        Reason::new(Code::ColumnMissing, what, "correct the name in --allow-lossy or --allow-drop-add, if it is meant")
+    };
+    idle.map(one).collect()
 }
 
 fn dated(column: &Column) -> bool {

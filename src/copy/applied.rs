@@ -27,20 +27,22 @@ impl Other {
         Self { session: KeptSession::new(server, setup), skip: 0 }
     }
 
-    /// Waits until the node has applied everything that was committed before now, at most `LIMIT`.
-    pub(super) async fn applied(&mut self) {
+    /// Waits until the node has applied everything that was committed before now, at most `LIMIT`; `false` when it was
+    /// asked and did not answer.
+    pub(super) async fn applied(&mut self) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
-            return;
+            return true;
         }
         let why = match tokio::time::timeout(LIMIT, self.read()).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", LIMIT.as_secs()),
         };
         tracing::debug!(node = self.session.address(), why, "it is not waited until the node has applied a chunk");
         self.session.forget();
         self.skip = SKIPPED;
+        false
     }
 
     async fn read(&mut self) -> Result<(), ServerError> {

@@ -143,8 +143,8 @@ impl RowWorker for Worker {
         }
     }
 
-    async fn applied(&mut self) {
-        join_all(self.others.iter_mut().map(Other::applied)).await;
+    async fn applied(&mut self) -> bool {
+        join_all(self.others.iter_mut().map(Other::applied)).await.into_iter().all(|answered| answered)
     }
 
     async fn compare(&mut self, range: &Range) -> Result<Compared, Fault> {

@@ -146,9 +146,11 @@ impl Shared {
             let copied = self.ports.clock.now();
             // The next chunk begins when this one is applied everywhere: so many chunks are under way as there are
             // workers, however slow the other nodes are, and no queue grows by more than what is written meanwhile.
-            worker.applied().await;
-            let applying = self.ports.clock.now().saturating_sub(copied);
-            lock(&self.sizer).observe(rows, scale(share), copying.max(applying));
+            let answered = worker.applied().await;
+            let waited = self.ports.clock.now().saturating_sub(copied);
+            // The time of a node that did not answer says nothing about the chunk.
+            let applying = if answered { waited } else { Duration::ZERO };
+            lock(&self.sizer).observe(rows, scale(share), copying, applying);
             self.rest(copying + applying, share).await;
         }
         Ok(())

@@ -287,6 +287,7 @@ impl Journal for HeldJournal {
             plan: &plan,
             end_known: job.end_known,
             end: job.end.as_ref().map(sql::bound_text),
+            keep: job.keep == Keep::Keep,
             stopped: &job.stopped,
         };
         self.guarded(&sql::save(&self.id, self.token, &saved)).await

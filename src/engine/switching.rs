@@ -11,7 +11,7 @@ use super::phase;
 use super::run::{Engine, Guard, backoff};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
-use crate::ports::objects::Generation;
+use crate::ports::objects::{Generation, Keep};
 use crate::ports::pace::Gate;
 use crate::ports::report::Event;
 
@@ -187,8 +187,8 @@ fn unknown(fault: &Fault) -> Ending {
 /// Names of foreign keys, then the retired table.
 pub(super) async fn finish(engine: &mut Engine) -> Result<(), Ending> {
     let at = Phase::Finishing;
-    let keep = engine.job.keep;
     same_table(engine).await?;
+    let keep = engine.job.keep;
     engine.ordered(at, "naming the foreign keys", Guard::Fit, || engine.ports.objects.restore_foreign_keys()).await?;
     engine.ordered(at, "dropping the retired table", Guard::Fit, || engine.ports.objects.drop_retired(keep)).await?;
     engine.ordered(at, "forgetting the checkpoints", Guard::None, || engine.ports.journal.forget_chunks()).await?;
@@ -196,15 +196,17 @@ pub(super) async fn finish(engine: &mut Engine) -> Result<(), Ending> {
 }
 
 /// A TRUNCATE that was ordered just before the RENAME emptied what is now retired, and nothing of the new table.
-async fn same_table(engine: &Engine) -> Result<(), Ending> {
+async fn same_table(engine: &mut Engine) -> Result<(), Ending> {
     let at = Phase::Finishing;
     // Unknown after a crash: the process that switched had looked right before.
-    let Some(generation) = &engine.generation else { return Ok(()) };
+    let Some(generation) = engine.generation.clone() else { return Ok(()) };
     let read = || engine.ports.objects.generation(Generation::Retired);
     let now = engine.ordered(at, "reading the table's number", Guard::None, read).await?;
-    if now.is_none_or(|now| now == *generation) {
+    if now.is_none_or(|now| now == generation) {
         return Ok(());
     }
+    // What shows it must not be dropped, by a resume neither.
+    engine.job.keep = Keep::Keep;
     let what = "the table was truncated or rebuilt at the moment of the switch: the new table may hold rows that were \
                 removed; the retired table is kept, compare the two";
     Err(Ending::Failed { phase: at, what: what.to_owned() })

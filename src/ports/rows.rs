@@ -67,8 +67,11 @@ pub trait RowWorker: Send {
     /// `Busy`: rolled back, try again. `Rows`: rows that can't be copied. `Lost`: read the checkpoint.
     async fn copy(&mut self, chunk: &Chunk, patient: bool) -> Result<Copied, Fault>;
     /// Waits until the other nodes have applied what this connection committed: what is not applied waits in their
-    /// receive queues, and applications with it. Bounded; a node that does not answer is not waited for.
-    async fn applied(&mut self) {}
+    /// receive queues, and applications with it. Bounded; a node that does not answer is not waited for, and makes the
+    /// answer `false`.
+    async fn applied(&mut self) -> bool {
+        true
+    }
     /// Compares source and shadow over a range in one snapshot.
     ///
     /// # Errors

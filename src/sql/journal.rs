@@ -219,6 +219,8 @@ pub struct Saved<'a> {
     pub end_known: bool,
     /// The end.
     pub end: Option<String>,
+    /// Whether the retired table stays.
+    pub keep: bool,
     /// Why it stopped.
     pub stopped: &'a str,
 }
@@ -232,6 +234,8 @@ pub fn save(id: &JobId, token: u64, saved: &Saved<'_>) -> Sql {
         .string(saved.plan)
         .text(", end_known = ")
         .number(saved.end_known.into())
+        .text(", keep_retired = ")
+        .number(saved.keep.into())
         .text(", stopped = ")
         .string(saved.stopped)
         .text(", end_bound = ");

@@ -218,12 +218,9 @@ pub fn standing(table: &TableName, job: &JobId) -> Sql {
 #[must_use]
 pub fn under_way(spec: &CopySpec, job: &JobId) -> Sql {
     let named = |name: &str| Sql::new("LOCATE(").string(name).text(", INFO) > 0");
-    let names = [
-        named(&format!("{PREFIX}{job}_")),
-        named(&format!("`{}`", spec.shadow.table.as_str().replace('`', "``"))),
-        named(&format!("`{}`", spec.retired.table.as_str().replace('`', "``"))),
-    ];
-    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Sleep' AND (")
+    // Not by COMMAND: appliers are said to sleep while they work.
+    let names = [named(&format!("{PREFIX}{job}_")), named(&spec.shadow.quoted()), named(&spec.retired.quoted())];
+    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND (")
         .join(
             " OR ",
             ["CREATE ", "ALTER ", "DROP ", "RENAME ", "BEGIN NOT ATOMIC "]

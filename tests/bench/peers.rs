@@ -39,6 +39,9 @@ struct Options {
     /// Transactions a second (two updates, a delete, an insert) on the node where the tools work, in mode loaded
     #[arg(long, default_value_t = 100)]
     rate: u64,
+    /// Nodes that the writers are connected to, the one where the tools work first
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+    writers_on: u8,
     /// Without and with writers, or one of them
     #[arg(long, value_enum, default_value = "both")]
     mode: Modes,
@@ -136,7 +139,11 @@ async fn run(options: &Options, ground: &Ground, mode: Mode, tool: Tool) -> Resu
     ground.fresh().await?;
     let writers = match mode {
         Mode::Idle => None,
-        Mode::Loaded => Some(Writers::start(&ground.server(0)?, options.rate, options.rows)),
+        Mode::Loaded => {
+            let servers: Result<Vec<_>, _> =
+                (0..usize::from(options.writers_on)).map(|node| ground.server(node)).collect();
+            Some(Writers::start(servers?, options.rate, options.rows))
+        }
     };
     if writers.is_some() {
         tokio::time::sleep(STRIDE).await;

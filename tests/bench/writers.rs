@@ -68,7 +68,8 @@ impl Felt {
 }
 
 struct Shared {
-    server: Arc<dyn Server>,
+    /// Whose connections are taken in turn.
+    servers: Vec<Arc<dyn Server>>,
     rows: u64,
     interval: Duration,
     began: Instant,
@@ -90,9 +91,9 @@ pub(crate) struct Writers {
 }
 
 impl Writers {
-    pub(crate) fn start(server: &Arc<dyn Server>, rate: u64, rows: u64) -> Self {
+    pub(crate) fn start(servers: Vec<Arc<dyn Server>>, rate: u64, rows: u64) -> Self {
         let shared = Arc::new(Shared {
-            server: Arc::clone(server),
+            servers,
             rows,
             interval: Duration::from_nanos(1_000_000_000 / rate.max(1)),
             began: Instant::now(),
@@ -102,7 +103,8 @@ impl Writers {
         });
         let mut tasks = JoinSet::new();
         for number in 0..CONNECTIONS {
-            let writer = Writer { shared: Arc::clone(&shared), random: Random::new(number), session: None };
+            let server = usize::try_from(number).unwrap_or(0) % shared.servers.len().max(1);
+            let writer = Writer { shared: Arc::clone(&shared), server, random: Random::new(number), session: None };
             tasks.spawn(writer.run());
         }
         Self { shared, tasks }
@@ -127,6 +129,7 @@ impl Writers {
 
 struct Writer {
     shared: Arc<Shared>,
+    server: usize,
     random: Random,
     session: Option<Box<dyn Session>>,
 }
@@ -177,7 +180,7 @@ impl Writer {
     async fn attempt(&mut self, statements: &[Sql]) -> Result<(), ServerError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.shared.server.connect().await?,
+            None => self.shared.servers[self.server].connect().await?,
         };
         let session = self.session.insert(session);
         for statement in statements {

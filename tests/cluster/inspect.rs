@@ -13,7 +13,7 @@ use driftless::discover::{Seek, discover};
 use driftless::inspect::{Limits, inspect};
 use driftless::ports::clock::Clock;
 use driftless::ports::members::{Connector, Discovered};
-use driftless::ports::server::{Row, Session};
+use driftless::ports::server::{Row, Server, Session};
 use driftless::sql::Sql;
 use driftless_strategies::{Alter, Clause, ClauseKind, Facts, TableName};
 
@@ -76,6 +76,11 @@ pub(crate) fn nodes() -> Vec<String> {
 pub(crate) fn seek(way: &Way) -> Seek {
     let first = way.server(&nodes()[0]);
     Seek { first, connector: Arc::new(way.clone()), nodes: Vec::new(), addresses: std::collections::BTreeMap::new() }
+}
+
+/// The first node, as driftless connects to it.
+pub(crate) fn first_server() -> Arc<dyn Server> {
+    seek(&Way::root()).first
 }
 
 pub(crate) async fn cluster() -> Discovered {
