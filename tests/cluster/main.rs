@@ -18,6 +18,7 @@ mod bad_input_names;
 mod child;
 mod convert;
 mod demo;
+mod facts;
 mod gate;
 mod harness;
 mod inspect;
