@@ -8,7 +8,7 @@ use super::args::{Format, InspectArgs};
 use super::error::CliError;
 use super::gather::{Servers, table_name};
 use super::terminal;
-use crate::inspect::{Limits, facts_text};
+use crate::inspect::{Limits, facts_text, without_statements};
 use crate::report::{self, ExitCode};
 
 pub(super) async fn inspect(args: &InspectArgs) -> Result<ExitCode, CliError> {
@@ -21,6 +21,7 @@ pub(super) async fn inspect(args: &InspectArgs) -> Result<ExitCode, CliError> {
     let discovered = servers.discover().await?;
     let limits = Limits { old_transaction: args.max_transaction_age };
     let facts = crate::inspect::inspect(&discovered, &table, None, &limits).await?;
+    let facts = without_statements(facts);
     let text = facts_text(&facts).map_err(|error| CliError::Surroundings(error.to_string()))?;
     if let Some(file) = &args.out {
         save(&text, file, args.force)?;

@@ -26,7 +26,7 @@ mod watch;
 mod tests;
 
 pub use facts::{Limits, inspect};
-pub use facts_file::{FACTS_FORMAT, FactsFileError, facts_text, read_facts};
+pub use facts_file::{FACTS_FORMAT, FactsFileError, facts_text, read_facts, without_statements};
 pub use fingerprint::fingerprint;
 pub use health::{Expectation, Expected, OwnTriggers};
 pub use leftovers::{Kind, Leftover, Tool, leftovers};

@@ -72,3 +72,31 @@ async fn a_plan_from_saved_facts_is_the_live_plan() {
     let markdown = on(&test, "plan", &["--table", &table, "--alter", "FORCE", "--format", "markdown"]).await;
     markdown.must(0, &["can be changed by trigger-copy", "or\\|d\\`ers"], "Markdown of a live plan");
 }
+
+#[tokio::test]
+async fn what_sessions_run_is_told_but_not_saved() {
+    let test = shared().await;
+    prepare(&test, &["CREATE TABLE {s}.t (id INT PRIMARY KEY, pass VARCHAR(40))", "INSERT INTO {s}.t VALUES (1, 'x')"])
+        .await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("facts.json");
+    let table = test.table("t").quoted();
+    let update = format!("UPDATE {table} SET pass = CONCAT('correct horse', SLEEP(20)) WHERE id = 1");
+    let plain = test.plain(1);
+    let busy = tokio::spawn(async move { plain.run(&["START TRANSACTION", &update, "ROLLBACK"]).await });
+    let args = ["--table", &table, "--max-transaction-age", "1s", "--out", file.to_str().unwrap(), "--force"];
+    let mut saved = String::new();
+    for _ in 0..15 {
+        on(&test, "inspect", &args).await.must(0, &[], "saved");
+        saved = std::fs::read_to_string(&file).unwrap();
+        if saved.contains("in a statement") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    assert!(saved.contains("in a statement"), "{saved}");
+    assert!(!saved.contains("correct horse"), "{saved}");
+    let blocked = run(&["plan", "--facts", file.to_str().unwrap(), "--table", &table, "--alter", "FORCE"]).await;
+    blocked.must(3, &["old-transaction", "open for"], "what was in the way stays in the way");
+    busy.await.unwrap();
+}
