@@ -2,10 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const COMMANDS: [&str; 11] =
-    ["plan", "run", "status", "pause", "resume", "cutover", "abort", "cleanup", "demo", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "plan",
+    "inspect",
+    "run",
+    "status",
+    "pause",
+    "resume",
+    "cutover",
+    "abort",
+    "cleanup",
+    "demo",
+    "completions",
+    "man",
+];
 
 fn driftless(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
@@ -54,9 +67,18 @@ fn every_command_has_help_of_its_own() {
     // -h is the host, as in the mysql client, wherever there is one.
     assert_eq!(code(&driftless(&["plan", "-h"])), 2);
     let plan = out(&driftless(&["plan", "--help"]));
-    for flag in
-        ["--host", "--node", "--table", "--alter", "--strategy", "--allow-lossy", "--out", "--format", "--max-stall"]
-    {
+    for flag in [
+        "--host",
+        "--node",
+        "--table",
+        "--alter",
+        "--strategy",
+        "--allow-lossy",
+        "--out",
+        "--format",
+        "--max-stall",
+        "--facts",
+    ] {
         assert!(plan.contains(flag), "{flag}");
     }
     let run = out(&driftless(&["run", "--help"]));
@@ -155,5 +177,142 @@ fn a_closed_pipe_is_no_error() {
             .unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!((code(&output), err(&output)), (0, String::new()), "{args:?}");
+    }
+}
+
+/// The facts of a test as a file of `inspect --out`.
+fn facts_file(dir: &Path, name: &str, change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/facts/galera-3.json");
+    let facts: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(sample).unwrap()).unwrap();
+    let mut file = serde_json::json!({ "format": 1, "driftless": "0.1.0", "facts": facts });
+    change(&mut file);
+    let path = dir.join(name);
+    std::fs::write(&path, file.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_plan_from_facts_asks_no_server_and_is_the_same_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = facts_file(dir.path(), "facts.json", |_| {});
+    let other = facts_file(dir.path(), "other.json", |file| file["facts"]["name"]["table"] = "items".into());
+    let plan = |more: &[&str]| driftless(&[&["plan", "--facts", good.as_str()], more].concat());
+    let add = ["--table", "shop.orders", "--alter", "ADD COLUMN note TEXT"];
+    for format in ["text", "json", "markdown"] {
+        let (one, two) =
+            (plan(&[&add[..], &["--format", format]].concat()), plan(&[&add[..], &["--format", format]].concat()));
+        assert_eq!((code(&one), err(&one).as_str()), (0, ""), "{format}");
+        assert_eq!(one.stdout, two.stdout, "{format}");
+        let said = out(&one).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("no server has tried the statement"), "{format}: {said}");
+        assert!(said.contains("trigger-copy"), "{format}: {said}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&plan(&[&add[..], &["--format", "json"]].concat()))).unwrap();
+    assert_eq!((&json["outcome"], &json["decision"]["plan"]["strategy"]), (&"planned".into(), &"trigger-copy".into()));
+    // What the clauses alone tell is refused as it would be on the servers, in every form.
+    for format in ["text", "json", "markdown"] {
+        let refused = plan(&["--table", "shop.orders", "--alter", "DROP COLUMN id", "--format", format]);
+        assert_eq!((code(&refused), err(&refused).as_str()), (3, ""), "{format}: {}", out(&refused));
+        assert!(out(&refused).contains("no-usable-key"), "{format}: {}", out(&refused));
+    }
+    let modified = plan(&["--alter", "ALTER TABLE shop.orders MODIFY amount INT"]);
+    let said = out(&modified).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("whether values of `amount` survive the new definition is not judged"), "{said}");
+
+    // A plan file with changes of several tables, each with facts of its own.
+    let changes = dir.path().join("changes.toml");
+    let two = "[[change]]\ntable = 'shop.orders'\nalter = 'FORCE'\n[[change]]\ntable = 'shop.items'\nalter = 'FORCE'\n";
+    std::fs::write(&changes, two).unwrap();
+    let both = plan(&["--facts", &other, changes.to_str().unwrap(), "--format", "markdown"]);
+    assert_eq!(code(&both), 0, "{}", err(&both));
+    assert!(out(&both).contains("shop.orders can be") && out(&both).contains("shop.items can be"), "{}", out(&both));
+}
+
+#[test]
+fn facts_that_cannot_be_judged_from_are_usage_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = facts_file(dir.path(), "good.json", |_| {});
+    let again = facts_file(dir.path(), "again.json", |_| {});
+    let newer = facts_file(dir.path(), "newer.json", |file| file["format"] = 2.into());
+    let unknown = facts_file(dir.path(), "unknown.json", |file| file["facts"]["nodes"][1]["colour"] = 1.into());
+    let wrong = facts_file(dir.path(), "wrong.json", |file| file["facts"]["load"]["rows"] = "many".into());
+    let bare = dir.path().join("bare.json");
+    std::fs::write(&bare, "{\"topology\": {").unwrap();
+    let bare = bare.to_str().unwrap();
+    let add = ["--table", "shop.orders", "--alter", "ADD COLUMN note TEXT"];
+    let none: &[&str] = &[];
+    //  facts                 more flags                                 says
+    let cases: [(&str, &[&str], &[&str]); 13] = [
+        (
+            bare,
+            none,
+            &["the facts can't be read", "where: ", "bare.json", "why: ", "it is not JSON", "do: ", "inspect"],
+        ),
+        ("/nowhere/facts.json", none, &["the facts can't be read", "/nowhere/facts.json", "No such file"]),
+        (&newer, none, &["newer.json", "its format is 2 (written by driftless 0.1.0)", "knows 1"]),
+        (&unknown, none, &["unknown.json", "the key facts.nodes[1].colour is not one"]),
+        (&wrong, none, &["wrong.json", "not a facts file", "expected u64", "line 1"]),
+        (&good, &["--host", "db1"], &["--facts", "cannot be used with", "--host"]),
+        (&good, &["-P", "4401"], &["--facts", "cannot be used with", "--port"]),
+        (&good, &["--node", "db1"], &["--facts", "cannot be used with", "--node"]),
+        (&good, &["-u", "root"], &["--facts", "cannot be used with", "--user"]),
+        (&good, &["--precheck-time", "1s"], &["--facts", "cannot be used with", "--precheck-time"]),
+        (&good, &["--out", "plan.json"], &["--out can't save a plan that was made from --facts", "do: "]),
+        (
+            &good,
+            &["--facts", &again],
+            &["two files have the facts of one table", "again.json", "good.json is about shop.orders too"],
+        ),
+        (&good, &["--color", "blue"], &["--color"]),
+    ];
+    for (facts, more, says) in cases {
+        let output = driftless(&[&["plan", "--facts", facts], &add[..], more].concat());
+        assert_eq!(code(&output), 2, "{facts} {more:?}: {}", err(&output));
+        let said = err(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in says {
+            assert!(said.contains(words.trim_end()), "{facts} {more:?}: \"{words}\" is not in: {said}");
+        }
+        assert!(out(&output).is_empty() && !said.contains("panicked"), "{facts} {more:?}");
+    }
+    let asked = ["plan", "--facts", &good, "--table", "shop.items", "--alter", "FORCE"];
+    let output = driftless(&asked);
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    for says in ["the facts are about another table", "good.json", "shop.items is to be changed", "about shop.orders"] {
+        assert!(err(&output).contains(says), "{says}: {}", err(&output));
+    }
+    assert_eq!(code(&driftless(&["plan", "--facts", &good])), 2, "--alter is missing");
+    // The format is looked at before the servers are.
+    let there = driftless(&["inspect", "--no-defaults", "--table", "shop.orders", "--out", &good]);
+    assert_eq!(code(&there), 2, "{}", err(&there));
+    assert!(err(&there).contains("there is a file of that name already") && err(&there).contains("--force"));
+    assert_eq!(code(&driftless(&["inspect", "--no-defaults"])), 2, "--table is missing");
+    assert_eq!(code(&driftless(&["inspect", "--no-defaults", "--table", "a.b", "--force"])), 2, "--force of what");
+    assert_eq!(code(&driftless(&["inspect", "--no-defaults", "--table", "a"])), 2, "no schema");
+}
+
+/// The script of `docs/ci.md` does what the page says.
+#[test]
+fn the_documented_ci_script_works() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md")).unwrap();
+    let script = page.split("```sh\n#!/bin/sh").nth(1).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("judge.sh"), format!("#!/bin/sh{script}")).unwrap();
+    facts_file(dir.path(), "facts.json", |_| {});
+    let program = Path::new(env!("CARGO_BIN_EXE_driftless")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    //  change                   facts          exit  comment
+    let cases = [
+        ("ADD COLUMN note TEXT", "facts.json", 0, "can be changed by"),
+        ("DROP COLUMN id", "facts.json", 3, "refused to change"),
+        ("ADD COLUMN note TEXT", "nowhere.json", 2, "the facts can't be read"),
+    ];
+    for (alter, facts, exit, says) in cases {
+        let mut sh = Command::new("sh");
+        sh.current_dir(dir.path()).env("PATH", &path).args(["judge.sh", facts, "shop.orders", alter]);
+        let output = sh.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(code(&output), exit, "{alter}: {}{}", out(&output), err(&output));
+        let comment = std::fs::read_to_string(dir.path().join("plan.md")).unwrap();
+        assert!(comment.contains(says), "{alter}: {comment}");
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! Inputs: `facts: FILE` in `testdata/facts`; `set: /json/pointer = JSON` changes one value of the facts (`-` at the end
 //! appends); `drop-from-facts: /json/pointer` removes one; `clause: KIND-JSON | text` adds a clause; `hint: text`;
-//! `statement: schema.table`; `ignore: true`; `options: JSON`; `show: decision | text | json | colour`, the first unless
-//! said otherwise.
+//! `statement: schema.table`; `ignore: true`; `options: JSON`; `show: decision | text | json | markdown | colour`, the
+//! first unless said otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use driftless::inspect::{FactsFileError, facts_text, read_facts};
 use driftless::report::plan_json::plan_json;
+use driftless::report::plan_markdown::plan_markdown;
 use driftless::report::plan_text::{PlanSheet, plan_text};
 use driftless::report::style::{Colour, Style};
 use driftless_strategies::choose::MENU;
@@ -116,6 +118,7 @@ fn shown(case: &Case) -> String {
         }
         "colour" => plan_text(&sheet, &style(Colour::On)).replace('\x1b', "<ESC>"),
         "json" => plan_json(&sheet).unwrap() + "\n",
+        "markdown" => plan_markdown(&sheet, &["nobody has | looked".to_owned()]),
         other => panic!("unknown show: {other}"),
     }
 }
@@ -259,4 +262,78 @@ fn a_decision_survives_its_file() {
         let text = serde_json::to_string(&decision).unwrap();
         assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision, "{}", path.display());
     }
+}
+
+#[test]
+fn facts_survive_their_file_and_are_judged_the_same() {
+    for path in cases() {
+        let case = read(&path);
+        let text = facts_text(&case.facts).unwrap();
+        assert_eq!(text, facts_text(&case.facts).unwrap(), "{}: the same bytes", path.display());
+        let back = read_facts(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(back, case.facts, "{}", path.display());
+        let before = choose(&case.facts, &case.alter, &case.options);
+        assert_eq!(choose(&back, &case.alter, &case.options), before, "{}", path.display());
+    }
+}
+
+/// Every object of a JSON document, by its pointer.
+fn objects(value: &Value, place: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            found.push(place.to_owned());
+            map.iter().for_each(|(key, value)| objects(value, &format!("{place}/{key}"), found));
+        }
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(index, value)| objects(value, &format!("{place}/{index}"), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn a_facts_file_with_anything_wrong_is_refused_in_words() {
+    let case = read(&root().join("plan/text-everything.txt"));
+    let text = facts_text(&case.facts).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let mut places = Vec::new();
+    objects(&whole, "", &mut places);
+    assert!(places.len() > 20, "{places:?}");
+    for place in &places {
+        // The variables of a server are a list of their own, which grows with versions.
+        let free = place.ends_with("/variables");
+        let mut more = whole.clone();
+        more.pointer_mut(place).unwrap().as_object_mut().unwrap().insert("colour".into(), "blue".into());
+        match read_facts(&more.to_string()) {
+            Ok(_) => assert!(free, "{place}"),
+            Err(FactsFileError::UnknownKey(key)) => assert!(!free && key.ends_with("colour"), "{place}: {key}"),
+            Err(other) => panic!("{place}: {other}"),
+        }
+        for key in whole.pointer(place).unwrap().as_object().unwrap().keys().filter(|_| !free) {
+            let mut less = whole.clone();
+            less.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(key);
+            let error = read_facts(&less.to_string()).expect_err(&format!("{place} without {key}")).to_string();
+            assert!(error.contains(key.as_str()), "{place} without {key}: {error}");
+        }
+    }
+    // Cut short anywhere it is no JSON; nothing panics.
+    for end in (0..text.trim_end().len()).step_by(97).filter(|end| text.is_char_boundary(*end)) {
+        let error = read_facts(&text[..end]).unwrap_err();
+        assert!(matches!(error, FactsFileError::NotJson(_)), "{end}: {error}");
+    }
+    let twice = text.replacen("\"driftless\"", "\"format\": 1,\n  \"driftless\"", 1);
+    let cases = [
+        (twice.as_str(), "duplicate field"),
+        ("[]", "no format number"),
+        ("{\"format\": 2, \"driftless\": \"9.1.0\", \"new\": {}}", "format is 2 (written by driftless 9.1.0)"),
+        ("{\"format\": \"1\"}", "format is \"1\""),
+        ("{\"format\": 1}", "missing field `driftless`"),
+    ];
+    for (text, says) in cases {
+        let error = read_facts(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let mut nobody = whole;
+    nobody["facts"]["nodes"] = Value::Array(Vec::new());
+    assert!(read_facts(&nobody.to_string()).unwrap_err().to_string().contains("no server"));
 }

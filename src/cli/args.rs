@@ -25,6 +25,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused or bl
 pub(super) enum Command {
     /// Judge every strategy for a change and print the plan; changes nothing
     Plan(PlanArgs),
+    /// Read what a plan rests on, and save it for `plan --facts`; changes nothing
+    Inspect(InspectArgs),
     /// Run a plan, a saved plan file or an --alter
     Run(Box<RunArgs>),
     /// Show the jobs in the journal
@@ -65,6 +67,37 @@ pub(super) enum Format {
     Text,
     /// For programs: one document (plan, status) or one event a line (run).
     Json,
+}
+
+/// Output forms of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs: one document.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
+}
+
+impl From<Format> for PlanFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+/// How a plan is shown.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct PlanShowArgs {
+    /// Text for people, JSON for programs, or Markdown for a pull request
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: PlanFormat,
+    /// Colours in text
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) color: Color,
 }
 
 /// When to use colours.
@@ -126,6 +159,56 @@ pub(super) struct PlanArgs {
     /// Write the plan to this file; `driftless run FILE` carries it out while it is still true
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
+    /// Judge from this file, which `driftless inspect --out` wrote, and ask no server; repeatable, one file a table
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_SERVERS)]
+    pub(super) facts: Vec<PathBuf>,
+    /// How to show it.
+    #[command(flatten)]
+    pub(super) show: PlanShowArgs,
+}
+
+/// Flags that mean something only where a server is asked.
+const OF_SERVERS: [&str; 20] = [
+    "host",
+    "port",
+    "socket",
+    "user",
+    "defaults_file",
+    "defaults_extra_file",
+    "no_defaults",
+    "defaults_group_suffix",
+    "password_file",
+    "ask_password",
+    "password",
+    "ssl_mode",
+    "ssl_ca",
+    "ssl_cert",
+    "ssl_key",
+    "connect_timeout",
+    "nodes",
+    "address_map",
+    "precheck_time",
+    "max_transaction_age",
+];
+
+/// `driftless inspect`
+#[derive(Args, Debug)]
+pub(super) struct InspectArgs {
+    /// Where the servers are.
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+    /// The table, schema.table
+    #[arg(long, value_name = "DB.TABLE")]
+    pub(super) table: String,
+    /// Write what was read to this file; `driftless plan --facts FILE` judges from it without a server
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Replace the file when it is there already
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
+    /// Name a transaction on any node that is older than this
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(super) max_transaction_age: Duration,
     /// How to show it.
     #[command(flatten)]
     pub(super) show: ShowArgs,

@@ -45,7 +45,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, CliError> {
         }
         Format::Text if entries.is_empty() => terminal::print("no jobs"),
         Format::Text => {
-            let style = terminal::style(&args.show);
+            let style = terminal::style(args.show.color);
             let rows = entries.iter().map(row).collect();
             terminal::print(
                 &style.table(&["job", "table", "strategy", "phase", "held by", "since (UTC)", "stopped because"], rows),

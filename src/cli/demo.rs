@@ -56,7 +56,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<ExitCode, CliError> {
 
 fn show(args: &DemoArgs, outcome: &DemoOutcome) -> ExitCode {
     match args.show.format {
-        Format::Text => terminal::print(&demo_text::text(outcome, &terminal::style(&args.show))),
+        Format::Text => terminal::print(&demo_text::text(outcome, &terminal::style(args.show.color))),
         Format::Json => terminal::print(&json!({ "event": "demo", "outcome": demo_text::json(outcome) }).to_string()),
     }
     if let Err(error) = &outcome.migrated {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftless_strategies::choose::{self, Options};
-use driftless_strategies::{Alter, Decision, Facts, Ident, Reason, ReasonCode, TableName};
+use driftless_strategies::{Alter, Decision, Facts, Flavour, Ident, Reason, ReasonCode, TableName, Version};
 
 use super::args::ChangeArgs;
 use super::error::CliError;
@@ -89,9 +89,8 @@ impl Servers {
     }
 }
 
-/// All that is known about a change, and what was decided.
-pub(super) struct Gathered {
-    pub(super) discovered: Discovered,
+/// A change as it was judged.
+pub(super) struct Judged {
     pub(super) facts: Facts,
     pub(super) alter: Alter,
     pub(super) decision: Decision,
@@ -99,51 +98,58 @@ pub(super) struct Gathered {
     pub(super) unsure: Vec<String>,
 }
 
-/// Reads what flags or a plan file say about a change, without looking at its table.
-pub(super) fn statement(change: &ChangeArgs, discovered: &Discovered) -> Result<(TableName, Alter), CliError> {
-    let table = change.table.as_deref().map(table_name).transpose()?;
-    let Some(text) = change.alter.as_deref() else {
-        return Err(CliError::Usage(
-            "--alter is missing".into(),
-            "say what to change, for example --alter 'ADD COLUMN note text'".into(),
-        ));
-    };
-    options(change)?;
-    let Some(first) = discovered.members.first() else {
-        return Err(CliError::Surroundings("no server answered".into()));
-    };
-    let (flavour, version) = (first.node.flavour, first.node.version);
-    let alter = match &table {
-        Some(table) => ddl::parse_alter_in(text, &table.schema, flavour, version)?,
-        None => ddl::parse_alter(text, flavour, version)?,
-    };
-    let table = match (table, alter.table.clone()) {
-        (Some(flag), Some(statement)) if flag != statement => {
+/// All that is known about a change, and what was decided.
+pub(super) struct Gathered {
+    pub(super) discovered: Discovered,
+    pub(super) judged: Judged,
+}
+
+/// The change as flags name it.
+pub(super) struct Asked<'a> {
+    table: Option<TableName>,
+    text: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// Takes the flags; what they lack is said before anything is asked.
+    pub(super) fn of(change: &'a ChangeArgs) -> Result<Self, CliError> {
+        let table = change.table.as_deref().map(table_name).transpose()?;
+        let Some(text) = change.alter.as_deref() else {
             return Err(CliError::Usage(
+                "--alter is missing".into(),
+                "say what to change, for example --alter 'ADD COLUMN note text'".into(),
+            ));
+        };
+        Ok(Self { table, text })
+    }
+
+    /// Reads the alter as that server would, and finds the table's name in one place or the other.
+    pub(super) fn read(self, flavour: Flavour, version: Version) -> Result<(TableName, Alter), CliError> {
+        let alter = match &self.table {
+            Some(table) => ddl::parse_alter_in(self.text, &table.schema, flavour, version)?,
+            None => ddl::parse_alter(self.text, flavour, version)?,
+        };
+        match (self.table, alter.table.clone()) {
+            (Some(flag), Some(statement)) if flag != statement => Err(CliError::Usage(
                 format!("--table says {flag}, the statement says {statement}"),
                 "leave one of them out".into(),
-            ));
+            )),
+            (Some(table), _) | (None, Some(table)) => Ok((table, alter)),
+            (None, None) => Err(CliError::Usage("--table is missing".into(), "add --table schema.table".into())),
         }
-        (Some(table), _) | (None, Some(table)) => table,
-        (None, None) => {
-            return Err(CliError::Usage("--table is missing".into(), "add --table schema.table".into()));
-        }
-    };
-    Ok((table, alter))
+    }
 }
 
 /// Gathers facts for the change that flags name, and decides.
 pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gathered, CliError> {
-    if change.alter.is_none() {
-        return Err(CliError::Usage(
-            "--alter is missing".into(),
-            "say what to change, for example --alter 'ADD COLUMN note text'".into(),
-        ));
-    }
-    change.table.as_deref().map(table_name).transpose()?;
+    let asked = Asked::of(change)?;
     let wishes = options(change)?;
     let discovered = servers.discover().await?;
-    let (table, alter) = statement(change, &discovered)?;
+    let Some(first) = discovered.members.first() else {
+        return Err(CliError::Surroundings("no server answered".into()));
+    };
+    let (flavour, version) = (first.node.flavour, first.node.version);
+    let (table, alter) = asked.read(flavour, version)?;
     let mut gathered = decide(discovered, &table, alter, &wishes, change).await?;
     at_work(&mut gathered).await?;
     precheck(&mut gathered, change).await?;
@@ -160,25 +166,27 @@ async fn decide(
     let limits = inspect::Limits { old_transaction: change.max_transaction_age };
     let facts = inspect::inspect(&discovered, table, Some(&alter), &limits).await?;
     let decision = choose::choose(&facts, &alter, wishes);
-    Ok(Gathered { discovered, facts, alter, decision, unsure: Vec::new() })
+    Ok(Gathered { discovered, judged: Judged { facts, alter, decision, unsure: Vec::new() } })
 }
 
 /// A job that is not over on the table blocks another; what it has made are no leftovers.
 async fn at_work(gathered: &mut Gathered) -> Result<(), CliError> {
     let Some(first) = gathered.discovered.members.first() else { return Ok(()) };
     // Who may not read the journal is told so already.
-    if !gathered.facts.missing_privileges.is_empty() {
+    if !gathered.judged.facts.missing_privileges.is_empty() {
         return Ok(());
     }
     let store = JournalStore::new(Arc::clone(&first.server));
     let entries = if store.exists().await? { store.entries(false).await? } else { Vec::new() };
-    let Some(entry) = entries.iter().find(|entry| entry.job.plan.table == gathered.facts.name) else { return Ok(()) };
+    let Some(entry) = entries.iter().find(|entry| entry.job.plan.table == gathered.judged.facts.name) else {
+        return Ok(());
+    };
     let (id, phase) = (&entry.job.id, entry.job.phase.as_str());
     let held = if entry.held() { format!("held by {}", entry.owner) } else { "held by nobody".to_owned() };
-    let what = format!("job {id} works on {} already ({phase}, {held})", gathered.facts.name);
+    let what = format!("job {id} works on {} already ({phase}, {held})", gathered.judged.facts.name);
     let remedy =
         format!("wait for it, go on with `driftless run --resume {id}`, or undo it with `driftless abort {id}`");
-    let decision = &mut gathered.decision;
+    let decision = &mut gathered.judged.decision;
     decision.blockers.retain(|reason| reason.code != ReasonCode::Leftovers || !reason.what.contains("of driftless"));
     decision.blockers.insert(0, Reason::new(ReasonCode::JobActive, what, remedy));
     decision.plan = None;
@@ -187,14 +195,15 @@ async fn at_work(gathered: &mut Gathered) -> Result<(), CliError> {
 
 /// Looks for rows that the new table can't take; what is found blocks the plan.
 async fn precheck(gathered: &mut Gathered, change: &ChangeArgs) -> Result<(), CliError> {
-    let (Some(plan), Some(first)) = (&gathered.decision.plan, gathered.discovered.members.first()) else {
+    let (Some(plan), Some(first)) = (&gathered.judged.decision.plan, gathered.discovered.members.first()) else {
         return Ok(());
     };
-    let found = verify::precheck::look(&first.server, &plan.copy, &gathered.facts.table, change.precheck_time).await?;
-    gathered.unsure = found.unsure;
+    let found =
+        verify::precheck::look(&first.server, &plan.copy, &gathered.judged.facts.table, change.precheck_time).await?;
+    gathered.judged.unsure = found.unsure;
     if !found.refusals.is_empty() {
-        gathered.decision.blockers.extend(found.refusals);
-        gathered.decision.plan = None;
+        gathered.judged.decision.blockers.extend(found.refusals);
+        gathered.judged.decision.plan = None;
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ mod demo;
 mod dispatch;
 mod error;
 mod gather;
+mod inspect;
+mod offline;
 mod plan;
 mod run;
 mod sweep;

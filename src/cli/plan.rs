@@ -5,19 +5,21 @@ use std::path::Path;
 use driftless_strategies::plan::PLAN_FORMAT;
 use driftless_strategies::{Plan, Step};
 
-use super::args::{ChangeArgs, Format, PaceArgs, PlanArgs, ShowArgs};
+use super::args::{ChangeArgs, Color, PaceArgs, PlanArgs, PlanFormat};
 use super::error::CliError;
-use super::gather::{Gathered, Servers, gather};
+use super::gather::{Judged, Servers, gather};
+use super::offline::Offline;
 use super::{changes, terminal};
 use crate::ports::journal::JobId;
 use crate::report::plan_json::plan_json;
+use crate::report::plan_markdown::plan_markdown;
 use crate::report::plan_text::{PlanSheet, plan_text};
 use crate::report::{Complaint, ExitCode};
 use crate::sql;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
-    let servers = Servers::of(&args.connect)?;
-    let Some(file) = &args.file else { return plan_one(args, &args.change, &servers).await };
+    let source = Source::of(args)?;
+    let Some(file) = &args.file else { return plan_one(args, &args.change, &source).await };
     if !changes::is_plan_file(file) {
         return Err(CliError::Usage(
             format!("{} is not a plan file (.toml)", file.display()),
@@ -34,38 +36,68 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
     }
     let mut worst = ExitCode::Done;
     for change in changes {
-        let code = plan_one(args, &change.change, &servers).await?;
+        let code = plan_one(args, &change.change, &source).await?;
         worst = if code == ExitCode::Done { worst } else { code };
     }
     Ok(worst)
 }
 
-async fn plan_one(args: &PlanArgs, change: &ChangeArgs, servers: &Servers) -> Result<ExitCode, CliError> {
-    let gathered = gather(servers, change).await?;
-    show(&gathered, &args.show)?;
-    let Some(plan) = &gathered.decision.plan else { return Ok(ExitCode::Refused) };
+/// Where the facts come from.
+enum Source {
+    Servers(Servers),
+    Files(Offline),
+}
+
+impl Source {
+    fn of(args: &PlanArgs) -> Result<Self, CliError> {
+        if args.facts.is_empty() {
+            return Ok(Self::Servers(Servers::of(&args.connect)?));
+        }
+        if args.out.is_some() {
+            // `run` would hold the servers' dry run against a guess of the altered table, and refuse nearly always.
+            return Err(CliError::Usage(
+                "--out can't save a plan that was made from --facts: no server has tried its statement, so `driftless \
+                 run` could not tell whether it is still true"
+                    .into(),
+                "leave --out away; make the plan that will be run with `driftless plan --out` where the servers can be \
+                 reached"
+                    .into(),
+            ));
+        }
+        Ok(Self::Files(Offline::read(&args.facts)?))
+    }
+}
+
+async fn plan_one(args: &PlanArgs, change: &ChangeArgs, source: &Source) -> Result<ExitCode, CliError> {
+    let judged = match source {
+        Source::Servers(servers) => gather(servers, change).await?.judged,
+        Source::Files(files) => files.judge(change)?,
+    };
+    show(&judged, args.show.format, args.show.color)?;
+    let Some(plan) = &judged.decision.plan else { return Ok(ExitCode::Refused) };
     if let Some(file) = &args.out {
         save(plan, file)?;
     }
     Ok(ExitCode::Done)
 }
 
-/// Prints the decision as text or JSON.
-pub(super) fn show(gathered: &Gathered, show: &ShowArgs) -> Result<(), CliError> {
+/// Prints the decision.
+pub(super) fn show(judged: &Judged, format: PlanFormat, color: Color) -> Result<(), CliError> {
     let job = JobId("JOB".into());
-    let source = &gathered.facts.table.columns;
+    let source = &judged.facts.table.columns;
     let sql = |step: &Step| {
-        gathered.decision.plan.as_ref().map_or_else(Vec::new, |plan| sql::steps::statements(plan, source, step, &job))
+        judged.decision.plan.as_ref().map_or_else(Vec::new, |plan| sql::steps::statements(plan, source, step, &job))
     };
-    let sheet = PlanSheet { facts: &gathered.facts, alter: &gathered.alter, decision: &gathered.decision, sql: &sql };
-    match show.format {
-        Format::Text => terminal::print(&plan_text(&sheet, &terminal::style(show))),
-        Format::Json => {
+    let sheet = PlanSheet { facts: &judged.facts, alter: &judged.alter, decision: &judged.decision, sql: &sql };
+    match format {
+        PlanFormat::Text => terminal::print(&plan_text(&sheet, &terminal::style(color))),
+        PlanFormat::Json => {
             let text = plan_json(&sheet).map_err(|error| CliError::Surroundings(error.to_string()))?;
             terminal::print(&text);
         }
+        PlanFormat::Markdown => terminal::print(&plan_markdown(&sheet, &judged.unsure)),
     }
-    for note in &gathered.unsure {
+    for note in &judged.unsure {
         Complaint::new(note).print();
     }
     Ok(())

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{ChangeArgs, Format, RunArgs};
 use super::error::CliError;
-use super::gather::{Gathered, Servers, gather, statement};
+use super::gather::{Asked, Gathered, Servers, gather, options};
 use super::{assemble, changes, control, plan, terminal};
 use crate::config::SystemClock;
 use crate::engine::journal::{Entry, JournalStore};
@@ -63,7 +63,10 @@ async fn run_file(
     let discovered = servers.discover().await?;
     for change in &changes {
         assemble::limits(&change.pace)?;
-        statement(&change.change, &discovered)?;
+        if let Some(first) = discovered.members.first() {
+            options(&change.change)?;
+            Asked::of(&change.change)?.read(first.node.flavour, first.node.version)?;
+        }
     }
     for change in changes {
         let one = RunArgs {
@@ -90,13 +93,13 @@ async fn run_one(args: &RunArgs, servers: &Servers, json: Option<&Arc<dyn Output
         None => gather(servers, &args.change).await?,
     };
     if json.is_none() {
-        plan::show(&gathered, &args.show)?;
+        plan::show(&gathered.judged, args.show.format.into(), args.show.color)?;
     }
-    let Some(plan) = gathered.decision.plan.clone() else {
+    let Some(plan) = gathered.judged.decision.plan.clone() else {
         return if json.is_none() {
             Ok(ExitCode::Refused)
         } else {
-            Err(CliError::Refused(in_the_way(&gathered.decision)))
+            Err(CliError::Refused(in_the_way(&gathered.judged.decision)))
         };
     };
     if !args.yes && !terminal::confirm("Run this plan?")? {
@@ -125,9 +128,9 @@ async fn begin(
     };
     let stage = Stage {
         discovered: gathered.discovered,
-        source: gathered.facts.table,
-        row_bytes: gathered.facts.load.row_bytes,
-        alter: gathered.alter,
+        source: gathered.judged.facts.table,
+        row_bytes: gathered.judged.facts.load.row_bytes,
+        alter: gathered.judged.alter,
     };
     carry_out(args, stage, &store, entry, json).await
 }
@@ -371,7 +374,7 @@ async fn still_true(saved: &Plan, servers: &Servers, flags: &ChangeArgs) -> Resu
         ..flags.clone()
     };
     let gathered = gather(servers, &change).await?;
-    let Some(fresh) = &gathered.decision.plan else { return Ok(gathered) };
+    let Some(fresh) = &gathered.judged.decision.plan else { return Ok(gathered) };
     let differs = stale(saved, fresh);
     if differs.is_empty() {
         return Ok(gathered);

@@ -1,6 +1,6 @@
 //! What the commands need of the terminal, with the command line's own types.
 
-use super::args::{Color, ShowArgs};
+use super::args::Color;
 use super::error::CliError;
 use crate::report::style::{ColourChoice, Style};
 use crate::report::{Complaint, ExitCode, terminal};
@@ -22,8 +22,8 @@ pub(super) fn fail(error: &CliError) -> ExitCode {
 }
 
 /// Colours and width for text on standard output.
-pub(super) fn style(show: &ShowArgs) -> Style {
-    terminal::style(match show.color {
+pub(super) fn style(color: Color) -> Style {
+    terminal::style(match color {
         Color::Auto => ColourChoice::Auto,
         Color::Always => ColourChoice::Always,
         Color::Never => ColourChoice::Never,

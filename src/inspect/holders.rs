@@ -15,6 +15,19 @@ use super::session::{permitted, text};
 const STRONG: &[&str] =
     &["SHARED_UPGRADABLE", "SHARED_READ_ONLY", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"];
 
+/// What stands before the text of a statement in the words of this file, which may have values of rows in it.
+const RUNS: &str = ") runs ";
+const IN: &str = ", in ";
+
+/// The words without the text of a statement.
+pub(crate) fn without_statement(words: &str) -> String {
+    let cut = [RUNS, IN].iter().filter_map(|mark| words.find(mark).map(|at| at + mark.len())).min();
+    match cut.and_then(|at| words.get(..at)) {
+        Some(before) => format!("{before}a statement"),
+        None => words.to_owned(),
+    }
+}
+
 /// Where metadata locks can be seen, beside the performance schema: that one is empty when it is off, and then only the
 /// probe tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +65,7 @@ pub(crate) async fn holders(
 ) -> Result<Vec<String>, ServerError> {
     let mut found = Vec::new();
     for row in &session.query(&catalog_locks::locking_statements()).await? {
-        found.push(format!("session {} ({}@{}) runs {}", text(row, 0), text(row, 1), text(row, 2), text(row, 3)));
+        found.push(format!("session {} ({}@{}{RUNS}{}", text(row, 0), text(row, 1), text(row, 2), text(row, 3)));
     }
     let locks: Vec<Lock> = locks(session, view).await?.iter().map(Lock::of).collect();
     for table in tables {
@@ -187,6 +200,6 @@ fn transaction(row: &Row) -> String {
         Some(user) => format!("session {} ({user}@{})", text(row, 0), text(row, 2)),
         None => "a transaction without a session".to_owned(),
     };
-    let doing = row.text(4).map_or_else(|| "idle".to_owned(), |query| format!("in {query}"));
-    format!("{who}, open for {} s, {doing}", text(row, 3))
+    let doing = row.text(4).map_or_else(|| ", idle".to_owned(), |query| format!("{IN}{query}"));
+    format!("{who}, open for {} s{doing}", text(row, 3))
 }

@@ -1,11 +1,12 @@
 //! What one table is on every node, and whether the nodes are fit to change it.
 //!
 //! In:    `Discovered` members, a table's name, an alter to try, limits.
-//! Out:   `Facts`; during a job, `NodeWatch`: the same questions again before each ordered step.
+//! Out:   `Facts`, also as a file's text and back; during a job, `NodeWatch`: the same questions again before each ordered step.
 //! Never: reads DDL text, writes anything that others see, decides what a finding means for a strategy.
 
 mod columns;
 mod facts;
+mod facts_file;
 mod fingerprint;
 mod fitness;
 mod foreign_keys;
@@ -25,6 +26,7 @@ mod watch;
 mod tests;
 
 pub use facts::{Limits, inspect};
+pub use facts_file::{FACTS_FORMAT, FactsFileError, facts_text, read_facts, without_statements};
 pub use fingerprint::fingerprint;
 pub use health::{Expectation, Expected, OwnTriggers};
 pub use leftovers::{Kind, Leftover, Tool, leftovers};

@@ -1,17 +1,20 @@
 //! Decisions and events for people and programs.
 //!
 //! In:    a `Decision`, `ports::report::Event`s, a `Summary`, errors; a handle to write to.
-//! Out:   the plan as text or JSON, a progress bar, plain lines or JSON lines, the exit code.
+//! Out:   the plan as text, JSON or Markdown, the facts as text, a progress bar, plain lines or JSON lines, the exit code.
 //! Never: decides what happens next, or fails because nobody reads.
 
 pub mod complaint;
 pub mod demo_text;
 pub mod exit;
+pub mod facts_text;
 pub mod figures;
 pub mod json;
 pub mod lines;
+pub mod markdown;
 pub mod outcome;
 pub mod plan_json;
+pub mod plan_markdown;
 pub mod plan_text;
 pub mod progress;
 pub mod sparse;

@@ -1,6 +1,6 @@
 //! A decision for people.
 
-use driftless_strategies::facts::{Flavour, Load, Topology};
+use driftless_strategies::facts::{Flavour, Load, Node, Topology};
 use driftless_strategies::plan::{Compare, CopySpec, StepCost};
 use driftless_strategies::shape::TableShape;
 use driftless_strategies::verdict::{Decision, Fits, Reason, ReasonCode, Verdict};
@@ -53,15 +53,19 @@ fn titled(style: &Style, title: &str, body: &str) -> String {
 }
 
 fn refusal(sheet: &PlanSheet<'_>, style: &Style) -> String {
-    let decision = sheet.decision;
-    let (why, blocking) = match decision.blockers.len() as u64 {
-        0 => ("no strategy fits".to_owned(), in_the_way(decision)),
-        1 => ("1 thing is in the way".to_owned(), in_the_way(decision)),
-        more => (format!("{} are in the way", many(more, "thing")), in_the_way(decision)),
-    };
     let title = style.paint(Role::Bad, "REFUSED");
     let name = clean(&sheet.facts.name.to_string()).replace('\n', " ");
-    format!("{title}  {name}: {why}\n{}", reasons(&blocking, Role::Bad, style))
+    let blocking = reasons(&in_the_way(sheet.decision), Role::Bad, style);
+    format!("{title}  {name}: {}\n{blocking}", refused_because(sheet.decision))
+}
+
+/// Why there is no plan, in a few words.
+pub(super) fn refused_because(decision: &Decision) -> String {
+    match decision.blockers.len() as u64 {
+        0 => "no strategy fits".to_owned(),
+        1 => "1 thing is in the way".to_owned(),
+        more => format!("{} are in the way", many(more, "thing")),
+    }
 }
 
 /// Why there is no plan: what blocks every strategy, else what the user could do something about, which are the refusals
@@ -95,14 +99,8 @@ fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {
     line("Change", change(sheet.alter));
     line("Servers", servers(&facts.topology));
     for (index, node) in facts.nodes.iter().enumerate() {
-        let family = match node.flavour {
-            Flavour::MariaDb => "MariaDB",
-            Flavour::MySql => "MySQL",
-        };
-        let text = node.version_text.as_str();
-        let version = if text.contains(family) { text.to_owned() } else { format!("{family} {text}") };
         let does = if index == 0 && facts.nodes.len() > 1 { " (copies)" } else { "" };
-        line(if index == 0 { "Nodes" } else { "" }, format!("{} at {}, {version}{does}", node.name, node.address));
+        line(if index == 0 { "Nodes" } else { "" }, format!("{}{does}", told(node)));
     }
     for (index, replica) in facts.replicas.iter().enumerate() {
         line(if index == 0 { "Replicas" } else { "" }, format!("{} of {}", replica.address, replica.of));
@@ -114,7 +112,18 @@ fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {
     style.list(rows)
 }
 
-fn table(facts: &Facts) -> String {
+/// A node with its address and version.
+pub(super) fn told(node: &Node) -> String {
+    let family = match node.flavour {
+        Flavour::MariaDb => "MariaDB",
+        Flavour::MySql => "MySQL",
+    };
+    let text = node.version_text.as_str();
+    let version = if text.contains(family) { text.to_owned() } else { format!("{family} {text}") };
+    format!("{} at {}, {version}", node.name, node.address)
+}
+
+pub(super) fn table(facts: &Facts) -> String {
     let Load { rows, data_bytes, index_bytes, .. } = facts.load;
     if facts.table.columns.is_empty() {
         return facts.name.to_string();
@@ -128,7 +137,7 @@ fn table(facts: &Facts) -> String {
     )
 }
 
-fn change(alter: &Alter) -> String {
+pub(super) fn change(alter: &Alter) -> String {
     let mut text = if alter.ignore { "IGNORE ".to_owned() } else { String::new() } + &alter.text();
     if text.is_empty() {
         text.push_str("none");
@@ -139,7 +148,7 @@ fn change(alter: &Alter) -> String {
     text
 }
 
-fn servers(topology: &Topology) -> String {
+pub(super) fn servers(topology: &Topology) -> String {
     match topology {
         Topology::Single => "one primary, no cluster".to_owned(),
         Topology::Galera { uuid, epoch, size, arbitrators } => {
@@ -153,7 +162,7 @@ fn servers(topology: &Topology) -> String {
 }
 
 /// The strategy in a few words.
-const fn sort(strategy: StrategyName) -> &'static str {
+pub(super) const fn sort(strategy: StrategyName) -> &'static str {
     match strategy {
         StrategyName::Native => "the server's own fast path",
         StrategyName::Toi => "one ALTER in total order",
@@ -168,7 +177,7 @@ const fn sort(strategy: StrategyName) -> &'static str {
     }
 }
 
-fn why(decision: &Decision, chosen: StrategyName) -> String {
+pub(super) fn why(decision: &Decision, chosen: StrategyName) -> String {
     let forced = decision.plan.iter().flat_map(|plan| &plan.warnings).any(|warning| warning.code == ReasonCode::Forced);
     if forced {
         return "chosen because --strategy asks for it".to_owned();
@@ -291,20 +300,25 @@ fn copy(copy: &CopySpec, source: &TableShape, style: &Style) -> String {
 }
 
 fn estimates(plan: &Plan, style: &Style) -> String {
+    let rows = estimate_rows(plan).into_iter();
+    style.list(rows.map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
+}
+
+/// What the change takes, and how that was found out.
+pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
     let estimate = &plan.estimate;
     let binlog = match estimate.binlog_bytes {
         0 => "none".to_owned(),
         size => format!("{} on every node that writes one", bytes(size)),
     };
-    let rows = [
+    [
         ("Rows", format!("about {}", count(estimate.rows))),
         ("Time", format!("about {} to copy and compare", seconds(estimate.seconds))),
         ("Disk", format!("about {} more on every node until the end", bytes(estimate.extra_disk_bytes))),
         ("Binlog", binlog),
         ("Longest stall", format!("about {} ms", count(estimate.stall_ms))),
         ("Basis", estimate.basis.clone()),
-    ];
-    style.list(rows.into_iter().map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
+    ]
 }
 
 fn sql(plan: &Plan, statements: &dyn Fn(&Step) -> Vec<String>, style: &Style) -> String {

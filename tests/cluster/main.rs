@@ -19,6 +19,7 @@ mod boundaries;
 mod child;
 mod convert;
 mod demo;
+mod facts;
 mod gate;
 mod harness;
 mod inspect;
