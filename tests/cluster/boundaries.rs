@@ -16,8 +16,11 @@ use driftless_strategies::{ClauseKind, Options, TableName, choose};
 use crate::inspect::{alter, calm, facts, first_server};
 use crate::support::TestCluster;
 
+/// Makes a value, as SQL.
+type Make = fn(&mut Random) -> String;
+
 /// Key types, each with what its values are made of.
-const TYPES: [(&str, fn(&mut Random) -> String); 17] = [
+const TYPES: [(&str, Make); 17] = [
     ("INT", |r| signed(r, 60)),
     ("TINYINT", |r| signed(r, 100)),
     ("BIGINT UNSIGNED", |r| one(r, &["0", "1", "9223372036854775807", "9223372036854775808", "18446744073709551615"])),
