@@ -25,10 +25,13 @@ mod watch;
 mod tests;
 
 pub use facts::{Limits, inspect};
+pub(crate) use fitness::unfit;
 pub use fingerprint::fingerprint;
 pub use health::{Expectation, Expected, OwnTriggers};
 pub use leftovers::{Kind, Leftover, Tool, leftovers};
+pub(crate) use leftovers::{table_leftovers, trigger_tool};
 pub use privileges::{Needs, missing_privileges};
 pub use reading::{Reading, Size, read_table};
+pub(crate) use session::text;
 pub use trial::{Trial, dry_run};
 pub use watch::NodeWatch;
