@@ -52,13 +52,18 @@ const fn remedy(tool: Tool) -> &'static str {
 fn tables(reading: &Reading) -> Vec<(Leftover, TableName)> {
     let mut found = Vec::new();
     for (schema, names) in &reading.names {
-        let underscored: Vec<Ident> =
-            names.iter().filter(|name| name.starts_with('_')).filter_map(|name| Ident::new(name.as_str()).ok()).collect();
+        let underscored: Vec<Ident> = names
+            .iter()
+            .filter(|name| name.starts_with('_'))
+            .filter_map(|name| Ident::new(name.as_str()).ok())
+            .collect();
         let Ok(ident) = Ident::new(schema.as_str()) else { continue };
         if underscored.is_empty() {
             continue;
         }
-        for object in reading.catalog.keys().filter(|object| object.schema == *schema && object.kind == ObjectKind::Table) {
+        for object in
+            reading.catalog.keys().filter(|object| object.schema == *schema && object.kind == ObjectKind::Table)
+        {
             let Ok(table) = Ident::new(object.name.as_str()) else { continue };
             let table = TableName::new(ident.clone(), table);
             found.extend(table_leftovers(&table, &underscored).into_iter().map(|left| (left, table.clone())));

@@ -87,11 +87,8 @@ pub(crate) async fn read(
         let schema = Ident::new(&name).map_err(|error| Fault::Failed(format!("the catalog's schema: {error}")))?;
         let names: Vec<String> =
             asking.ask(&catalog_all::names(&schema)).await?.iter().map(|row| text(row, 0)).collect();
-        let spans = if whole {
-            spans(&names, asking.part)
-        } else {
-            tables.into_iter().cloned().map(Span::One).collect()
-        };
+        let spans =
+            if whole { spans(&names, asking.part) } else { tables.into_iter().cloned().map(Span::One).collect() };
         let mut growing = Growing { schema: &name, catalog: &mut reading.catalog };
         for span in spans {
             asking.part(&Part { schema: schema.clone(), span }, &mut growing).await?;
@@ -176,7 +173,8 @@ impl Asking<'_> {
             rows.iter().any(|row| linked.contains(&(schema.clone(), text(row, 0).to_lowercase())))
         });
         if linked {
-            growing.foreign_keys(&self.ask(&catalog_all::foreign_keys(part)).await?);
+            let columns = self.ask(&catalog_all::foreign_keys(part)).await?;
+            growing.foreign_keys(&columns, &self.ask(&catalog_all::foreign_key_rules(part)).await?);
         }
         growing.triggers(&self.ask(&catalog_all::triggers(part)).await?);
         if rows.iter().any(|row| text(row, 1).contains("VIEW")) {

@@ -101,21 +101,21 @@ impl Growing<'_> {
     /// From `catalog_all::partitions`.
     pub(crate) fn partitions(&mut self, rows: &[Row]) {
         for row in rows {
-            let sub = row.text(5).map_or_else(String::new, |sub| {
-                format!("; {} ({}) {sub}", text(row, 6), text(row, 7))
-            });
+            let sub =
+                row.text(5).map_or_else(String::new, |sub| format!("; {} ({}) {sub}", text(row, 6), text(row, 7)));
             let name = match row.text(5) {
                 Some(sub) => format!("partition `{}` `{sub}`", text(row, 1)),
                 None => format!("partition {}", quoted(row, 1)),
             };
-            let definition =
-                format!("{} ({}) {}{sub}{}", text(row, 2), text(row, 3), text(row, 4), comment(row, 8));
+            let definition = format!("{} ({}) {}{sub}{}", text(row, 2), text(row, 3), text(row, 4), comment(row, 8));
             self.set(&text(row, 0), name, definition);
         }
     }
 
-    /// From `catalog_all::foreign_keys`.
-    pub(crate) fn foreign_keys(&mut self, rows: &[Row]) {
+    /// From `catalog_all::foreign_keys` and `catalog_all::foreign_key_rules`.
+    pub(crate) fn foreign_keys(&mut self, rows: &[Row], rules: &[Row]) {
+        let rule = |row: &Row| format!(" ON DELETE {} ON UPDATE {}", text(row, 2), text(row, 3));
+        let rules: BTreeMap<_, _> = rules.iter().map(|row| ((text(row, 0), quoted(row, 1)), rule(row))).collect();
         let mut keys: BTreeMap<(String, String), (&Row, Vec<String>, Vec<String>)> = BTreeMap::new();
         for row in rows {
             let key = keys.entry((text(row, 0), quoted(row, 1))).or_insert_with(|| (row, Vec::new(), Vec::new()));
@@ -125,9 +125,10 @@ impl Growing<'_> {
         for ((table, name), (row, columns, parents)) in keys {
             let (columns, parents) = (columns.join(", "), parents.join(", "));
             let (schema, parent) = (quoted(row, 3), quoted(row, 4));
-            let rules = format!("ON DELETE {} ON UPDATE {}", text(row, 6), text(row, 7));
-            let definition = format!("({columns}) REFERENCES {schema}.{parent} ({parents}) {rules}");
-            self.set(&table, format!("foreign key {name}"), definition);
+            let key = (table, name);
+            let rules = rules.get(&key).map_or("", String::as_str);
+            let definition = format!("({columns}) REFERENCES {schema}.{parent} ({parents}){rules}");
+            self.set(&key.0, format!("foreign key {}", key.1), definition);
         }
     }
 
@@ -161,8 +162,17 @@ impl Growing<'_> {
     /// From `catalog_all::routines`.
     pub(crate) fn routines(&mut self, rows: &[Row]) {
         let names = [
-            "returns", "body", "deterministic", "data access", "security", "sql_mode", "definer", "comment",
-            "character set", "collation", "database collation",
+            "returns",
+            "body",
+            "deterministic",
+            "data access",
+            "security",
+            "sql_mode",
+            "definer",
+            "comment",
+            "character set",
+            "collation",
+            "database collation",
         ];
         for row in rows {
             let aspects = self.aspects(Kind::Routine, &routine(row));
@@ -185,8 +195,22 @@ impl Growing<'_> {
     /// From `catalog_all::events`.
     pub(crate) fn events(&mut self, rows: &[Row]) {
         let names = [
-            "body", "type", "at", "every", "unit", "starts", "ends", "status", "on completion", "time zone",
-            "sql_mode", "definer", "comment", "character set", "collation", "database collation",
+            "body",
+            "type",
+            "at",
+            "every",
+            "unit",
+            "starts",
+            "ends",
+            "status",
+            "on completion",
+            "time zone",
+            "sql_mode",
+            "definer",
+            "comment",
+            "character set",
+            "collation",
+            "database collation",
         ];
         for row in rows {
             let aspects = self.aspects(Kind::Event, &text(row, 0));

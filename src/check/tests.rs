@@ -19,17 +19,13 @@ fn nodes(catalogs: Vec<Catalog>) -> Vec<(String, Catalog)> {
 }
 
 fn told(found: &[Difference]) -> Vec<String> {
-    let group = |(nodes, definition): (&[String], Option<&str>)| {
-        format!("{}={}", nodes.join("+"), definition.unwrap_or("-"))
-    };
+    let group =
+        |(nodes, definition): (&[String], Option<&str>)| format!("{}={}", nodes.join("+"), definition.unwrap_or("-"));
     found
         .iter()
         .map(|difference| {
-            let groups: Vec<String> = difference
-                .groups
-                .iter()
-                .map(|one| group((&one.nodes, one.definition.as_deref())))
-                .collect();
+            let groups: Vec<String> =
+                difference.groups.iter().map(|one| group((&one.nodes, one.definition.as_deref()))).collect();
             let minority = difference.minority().map_or("none".into(), |nodes| nodes.join("+"));
             format!("{} {} | {} | {minority}", difference.object, difference.aspect, groups.join(" "))
         })

@@ -25,8 +25,8 @@ mod watch;
 mod tests;
 
 pub use facts::{Limits, inspect};
-pub(crate) use fitness::unfit;
 pub use fingerprint::fingerprint;
+pub(crate) use fitness::unfit;
 pub use health::{Expectation, Expected, OwnTriggers};
 pub use leftovers::{Kind, Leftover, Tool, leftovers};
 pub(crate) use leftovers::{table_leftovers, trigger_tool};

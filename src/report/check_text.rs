@@ -131,22 +131,25 @@ fn node(node: &NodeState) -> Vec<(Role, String)> {
     if let Part::ReplicaOf(of) = &node.role {
         state = format!("{state} (replica of {of})");
     }
-    let tables = node.tables.map_or_else(|| "-".to_owned(), |tables| grouped(u64::try_from(tables).unwrap_or(u64::MAX)));
-    vec![
-        (Role::Plain, node.name.clone()),
-        (Role::Plain, node.address.clone()),
-        (role, state),
-        (Role::Plain, tables),
-    ]
+    let tables =
+        node.tables.map_or_else(|| "-".to_owned(), |tables| grouped(u64::try_from(tables).unwrap_or(u64::MAX)));
+    vec![(Role::Plain, node.name.clone()), (Role::Plain, node.address.clone()), (role, state), (Role::Plain, tables)]
 }
 
 fn drifted(text: &mut String, sheet: &CheckSheet<'_>, found: &[&Difference], style: &Style) {
     let Some(first) = found.first() else { return };
     let who = match minority(found) {
-        Some(names) => format!("{} {} not what the majority has", names.join(", "), if names.len() == 1 { "has" } else { "have" }),
+        Some(names) => {
+            format!("{} {} not what the majority has", names.join(", "), if names.len() == 1 { "has" } else { "have" })
+        }
         None => "no majority".to_owned(),
     };
-    let _ = writeln!(text, "{} {}: {who}", style.paint(Role::Bad, "DRIFT"), style.paint(Role::Title, &first.object.to_string()));
+    let _ = writeln!(
+        text,
+        "{} {}: {who}",
+        style.paint(Role::Bad, "DRIFT"),
+        style.paint(Role::Title, &first.object.to_string())
+    );
     for difference in found {
         let aspect = if difference.aspect == PRESENCE { "whole" } else { &difference.aspect };
         let _ = writeln!(text, "  {aspect}");
@@ -184,7 +187,8 @@ fn shown(groups: &[Group]) -> Vec<String> {
         None => "MISSING".to_owned(),
         Some(line) => {
             let piece: String = line.iter().skip(from).take(SHOWN_CHARS).collect();
-            let (before, after) = (if from > 0 { "…" } else { "" }, if line.len() > from + SHOWN_CHARS { "…" } else { "" });
+            let (before, after) =
+                (if from > 0 { "…" } else { "" }, if line.len() > from + SHOWN_CHARS { "…" } else { "" });
             if piece.is_empty() { "(empty)".to_owned() } else { format!("{before}{piece}{after}") }
         }
     };

@@ -33,9 +33,8 @@ pub enum Span {
 impl Part {
     fn on(&self, schema: &'static str, table: &'static str) -> Sql {
         let sql = Sql::new(schema).text(" = ").string(self.schema.as_str());
-        let compared = |sql: Sql, how: &'static str, name: &Ident| {
-            sql.text(" AND ").text(table).text(how).string(name.as_str())
-        };
+        let compared =
+            |sql: Sql, how: &'static str, name: &Ident| sql.text(" AND ").text(table).text(how).string(name.as_str());
         match &self.span {
             Span::One(name) => compared(sql, " = ", name),
             Span::Range(from, to) => {
@@ -157,24 +156,26 @@ pub fn partitions(part: &Part) -> Sql {
     )
 }
 
-/// Foreign keys by the standard views, a row a column: table, name, column, parent schema, parent, parent's column, ON
-/// DELETE, ON UPDATE.
+/// Columns of foreign keys by table, key and place: table, key, column, parent schema, parent, parent's column. Not joined
+/// with `foreign_key_rules`: MariaDB would compare each row of one with each of the other.
 #[must_use]
 pub fn foreign_keys(part: &Part) -> Sql {
     Sql::new(
-        "SELECT kcu.table_name, kcu.constraint_name, kcu.column_name, kcu.referenced_table_schema, \
-         kcu.referenced_table_name, kcu.referenced_column_name, rc.delete_rule, rc.update_rule \
-         FROM information_schema.key_column_usage kcu JOIN information_schema.referential_constraints rc \
-         ON rc.constraint_schema = kcu.constraint_schema AND rc.constraint_name = kcu.constraint_name \
-         AND rc.table_name = kcu.table_name AND ",
+        "SELECT table_name, constraint_name, column_name, referenced_table_schema, referenced_table_name, \
+         referenced_column_name FROM information_schema.key_column_usage WHERE ",
     )
-    .sql(&part.on("rc.constraint_schema", "rc.table_name"))
-    .text(" WHERE ")
-    .sql(&part.on("kcu.table_schema", "kcu.table_name"))
-    .text(
-        " AND kcu.referenced_table_name IS NOT NULL ORDER BY kcu.table_name, kcu.constraint_name, \
-         kcu.ordinal_position",
+    .sql(&part.on("table_schema", "table_name"))
+    .text(" AND referenced_table_name IS NOT NULL ORDER BY table_name, constraint_name, ordinal_position")
+}
+
+/// Rules of foreign keys: table, key, ON DELETE, ON UPDATE.
+#[must_use]
+pub fn foreign_key_rules(part: &Part) -> Sql {
+    Sql::new(
+        "SELECT table_name, constraint_name, delete_rule, update_rule \
+         FROM information_schema.referential_constraints WHERE ",
     )
+    .sql(&part.on("constraint_schema", "table_name"))
 }
 
 /// Tables that have foreign keys, from InnoDB's dictionary, which opens no table: schema, table. `None` on MySQL 8, which
@@ -185,7 +186,9 @@ pub fn with_foreign_keys(dialect: Dialect) -> Option<Sql> {
         return None;
     }
     let decoded = |piece: &'static str| {
-        Sql::new("CONVERT(CONVERT(CAST(SUBSTRING_INDEX(for_name, '/', ").text(piece).text(") AS BINARY) USING filename) USING utf8)")
+        Sql::new("CONVERT(CONVERT(CAST(SUBSTRING_INDEX(for_name, '/', ")
+            .text(piece)
+            .text(") AS BINARY) USING filename) USING utf8)")
     };
     let sql = Sql::new("SELECT DISTINCT ").sql(&decoded("1")).text(", ").sql(&decoded("-1"));
     Some(sql.text(" FROM information_schema.innodb_sys_foreign"))

@@ -15,6 +15,7 @@ mod bad_input_cluster;
 mod bad_input_connect;
 mod bad_input_job;
 mod bad_input_names;
+mod check;
 mod child;
 mod convert;
 mod demo;
