@@ -1,6 +1,6 @@
 //! All that one node has, in bulk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driftless_strategies::Ident;
@@ -14,7 +14,7 @@ use crate::sql::catalog_table::Dialect;
 use crate::sql::{Sql, catalog, session};
 
 use super::definition::Catalog;
-use super::rows::Growing;
+use super::rows::{ForeignKeys, Growing, innodb_foreign_keys};
 use super::scope::Scope;
 
 /// Longest that one question for many tables may take.
@@ -89,7 +89,7 @@ pub(crate) async fn read(
             asking.ask(&catalog_all::names(&schema)).await?.iter().map(|row| text(row, 0)).collect();
         let spans =
             if whole { spans(&names, asking.part) } else { tables.into_iter().cloned().map(Span::One).collect() };
-        let mut growing = Growing { schema: &name, catalog: &mut reading.catalog };
+        let mut growing = Growing { schema: &name, catalog: &mut reading.catalog, views: false };
         for span in spans {
             asking.part(&Part { schema: schema.clone(), span }, &mut growing).await?;
         }
@@ -131,19 +131,19 @@ struct Asking<'a> {
     session: &'a mut dyn Session,
     dialect: Dialect,
     part: usize,
-    /// Tables with foreign keys; `None` when that can't be known beforehand.
-    linked: Option<BTreeSet<(String, String)>>,
+    /// Foreign keys by schema and table; `None` where each part has to be asked for its own.
+    linked: Option<ForeignKeys>,
 }
 
 impl Asking<'_> {
     async fn prepare(&mut self) -> Result<(), Fault> {
         let cache = self.session.query(&catalog_all::definition_cache()).await?;
         self.part = part_size(self.dialect, cache.first().and_then(|row| row.u64(0)));
-        let Some(sql) = catalog_all::with_foreign_keys(self.dialect) else { return Ok(()) };
+        let Some(sql) = catalog_all::innodb_foreign_keys(self.dialect) else { return Ok(()) };
         match self.session.query(&sql).await {
-            Ok(rows) => {
-                let pair = |row: &Row| (text(row, 0).to_lowercase(), text(row, 1).to_lowercase());
-                self.linked = Some(rows.iter().map(pair).collect());
+            Ok(keys) => {
+                let columns = self.session.query(&catalog_all::innodb_foreign_columns()).await?;
+                self.linked = Some(innodb_foreign_keys(&keys, &columns));
             }
             // Without PROCESS each part is asked.
             Err(error) if error.kind == ErrorKind::Denied => {}
@@ -168,13 +168,18 @@ impl Asking<'_> {
         if partitioned {
             growing.partitions(&self.ask(&catalog_all::partitions(part)).await?);
         }
-        let linked = self.linked.as_ref().is_none_or(|linked| {
-            let schema = part.schema.as_str().to_lowercase();
-            rows.iter().any(|row| linked.contains(&(schema.clone(), text(row, 0).to_lowercase())))
-        });
-        if linked {
-            let columns = self.ask(&catalog_all::foreign_keys(part)).await?;
-            growing.foreign_keys(&columns, &self.ask(&catalog_all::foreign_key_rules(part)).await?);
+        match &self.linked {
+            Some(linked) => {
+                let schema = part.schema.as_str().to_lowercase();
+                for table in rows.iter().map(|row| text(row, 0)) {
+                    let keys = linked.get(&(schema.clone(), table.to_lowercase()));
+                    keys.into_iter().flatten().for_each(|key| growing.foreign_key(&table, key));
+                }
+            }
+            None => {
+                let columns = self.ask(&catalog_all::foreign_keys(part)).await?;
+                growing.foreign_keys(&columns, &self.ask(&catalog_all::foreign_key_rules(part)).await?);
+            }
         }
         growing.triggers(&self.ask(&catalog_all::triggers(part)).await?);
         if rows.iter().any(|row| text(row, 1).contains("VIEW")) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::inspect::text;
+use crate::inspect::{rules_of, text};
 use crate::ports::server::Row;
 
 use super::definition::{Aspects, Catalog, Kind, Object};
@@ -14,6 +14,8 @@ const READY: [&str; 2] = ["ENABLED", "SLAVESIDE_DISABLED"];
 pub(crate) struct Growing<'a> {
     pub(crate) schema: &'a str,
     pub(crate) catalog: &'a mut Catalog,
+    /// Whether it has views: only then it is asked whether a table is one.
+    pub(crate) views: bool,
 }
 
 impl Growing<'_> {
@@ -24,8 +26,8 @@ impl Growing<'_> {
 
     /// An aspect of a table. What hangs on a view (its columns) belongs to the view.
     fn set(&mut self, table: &str, aspect: String, definition: String) {
-        let view = Object { schema: self.schema.to_owned(), kind: Kind::View, name: table.to_owned() };
-        let kind = if self.catalog.contains_key(&view) { Kind::View } else { Kind::Table };
+        let view = || Object { schema: self.schema.to_owned(), kind: Kind::View, name: table.to_owned() };
+        let kind = if self.views && self.catalog.contains_key(&view()) { Kind::View } else { Kind::Table };
         self.aspects(kind, table).insert(aspect, definition);
     }
 
@@ -43,6 +45,7 @@ impl Growing<'_> {
         for row in rows {
             let (name, kind) = (text(row, 0), text(row, 1));
             if kind.contains("VIEW") {
+                self.views = true;
                 self.aspects(Kind::View, &name);
                 continue;
             }
@@ -116,20 +119,23 @@ impl Growing<'_> {
     pub(crate) fn foreign_keys(&mut self, rows: &[Row], rules: &[Row]) {
         let rule = |row: &Row| format!(" ON DELETE {} ON UPDATE {}", text(row, 2), text(row, 3));
         let rules: BTreeMap<_, _> = rules.iter().map(|row| ((text(row, 0), quoted(row, 1)), rule(row))).collect();
-        let mut keys: BTreeMap<(String, String), (&Row, Vec<String>, Vec<String>)> = BTreeMap::new();
+        let mut keys: BTreeMap<(String, String), Columns<'_>> = BTreeMap::new();
         for row in rows {
             let key = keys.entry((text(row, 0), quoted(row, 1))).or_insert_with(|| (row, Vec::new(), Vec::new()));
             key.1.push(quoted(row, 2));
             key.2.push(quoted(row, 5));
         }
         for ((table, name), (row, columns, parents)) in keys {
-            let (columns, parents) = (columns.join(", "), parents.join(", "));
-            let (schema, parent) = (quoted(row, 3), quoted(row, 4));
             let key = (table, name);
             let rules = rules.get(&key).map_or("", String::as_str);
-            let definition = format!("({columns}) REFERENCES {schema}.{parent} ({parents}){rules}");
+            let definition = reference(&columns, (&quoted(row, 3), &quoted(row, 4)), &parents, rules);
             self.set(&key.0, format!("foreign key {}", key.1), definition);
         }
+    }
+
+    /// One from `innodb_foreign_keys`.
+    pub(crate) fn foreign_key(&mut self, table: &str, (name, definition): &Linked) {
+        self.set(table, format!("foreign key {name}"), definition.clone());
     }
 
     /// From `catalog_all::triggers`.
@@ -220,6 +226,39 @@ impl Growing<'_> {
             }
         }
     }
+}
+
+/// A foreign key as a node's InnoDB has it: name and definition.
+type Linked = (String, String);
+
+/// Such keys by schema and table, both in lower case.
+pub(crate) type ForeignKeys = BTreeMap<(String, String), Vec<Linked>>;
+
+/// A foreign key's first row, its columns, its parent's columns.
+type Columns<'a> = (&'a Row, Vec<String>, Vec<String>);
+
+/// From `catalog_all::innodb_foreign_keys` and `catalog_all::innodb_foreign_columns`.
+pub(crate) fn innodb_foreign_keys(keys: &[Row], columns: &[Row]) -> ForeignKeys {
+    let mut of: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+    for row in columns {
+        let pair = of.entry(text(row, 0)).or_default();
+        pair.0.push(quoted(row, 1));
+        pair.1.push(quoted(row, 2));
+    }
+    let mut found = ForeignKeys::new();
+    for row in keys {
+        let (columns, parents) = of.get(&text(row, 0)).cloned().unwrap_or_default();
+        let (on_delete, on_update) = rules_of(row.u64(6).unwrap_or(0));
+        let rules = format!(" ON DELETE {on_delete} ON UPDATE {on_update}");
+        let definition = reference(&columns, (&quoted(row, 4), &quoted(row, 5)), &parents, &rules);
+        let table = (text(row, 2).to_lowercase(), text(row, 3).to_lowercase());
+        found.entry(table).or_default().push((quoted(row, 1), definition));
+    }
+    found
+}
+
+fn reference(columns: &[String], parent: (&str, &str), parents: &[String], rules: &str) -> String {
+    format!("({}) REFERENCES {}.{} ({}){rules}", columns.join(", "), parent.0, parent.1, parents.join(", "))
 }
 
 fn named<'a>(row: &'a Row, from: usize, names: &'a [&str]) -> impl Iterator<Item = (String, String)> + 'a {

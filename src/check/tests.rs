@@ -110,7 +110,10 @@ fn all_small_catalogs_of_three_nodes() {
                             assert_eq!(flat(catalog, name, aspect), Some(group.definition.clone()), "{nodes:?}");
                         }
                     }
-                    assert_eq!(said.groups.iter().map(|group| group.nodes.len()).sum::<usize>(), counts.values().sum());
+                    assert_eq!(
+                        said.groups.iter().map(|group| group.nodes.len()).sum::<usize>(),
+                        counts.values().sum::<usize>()
+                    );
                 }
                 assert_eq!(found.is_empty(), one == two && two == three, "{nodes:?}");
             }

@@ -27,6 +27,7 @@ mod tests;
 pub use facts::{Limits, inspect};
 pub use fingerprint::fingerprint;
 pub(crate) use fitness::unfit;
+pub(crate) use foreign_keys::rules_of;
 pub use health::{Expectation, Expected, OwnTriggers};
 pub use leftovers::{Kind, Leftover, Tool, leftovers};
 pub(crate) use leftovers::{table_leftovers, trigger_tool};

@@ -138,9 +138,12 @@ fn node(node: &NodeState) -> Vec<(Role, String)> {
 
 fn drifted(text: &mut String, sheet: &CheckSheet<'_>, found: &[&Difference], style: &Style) {
     let Some(first) = found.first() else { return };
+    let all = first.groups.iter().flat_map(|group| &group.nodes).map(String::as_str);
     let who = match minority(found) {
         Some(names) => {
-            format!("{} {} not what the majority has", names.join(", "), if names.len() == 1 { "has" } else { "have" })
+            let others: Vec<&str> = all.filter(|name| !names.contains(name)).collect();
+            let others = if others.is_empty() { "the majority".to_owned() } else { others.join(", ") };
+            format!("{} {} from {others}", names.join(", "), if names.len() == 1 { "differs" } else { "differ" })
         }
         None => "no majority".to_owned(),
     };

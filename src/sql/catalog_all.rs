@@ -178,20 +178,31 @@ pub fn foreign_key_rules(part: &Part) -> Sql {
     .sql(&part.on("constraint_schema", "table_name"))
 }
 
-/// Tables that have foreign keys, from InnoDB's dictionary, which opens no table: schema, table. `None` on MySQL 8, which
-/// does not need it.
+/// All foreign keys from InnoDB's own dictionary, which opens no table, names in the encoding of file names turned into
+/// text: id, name, schema, table, parent schema, parent, the rules as InnoDB's bits. `None` on MySQL 8, which does not
+/// need it.
 #[must_use]
-pub fn with_foreign_keys(dialect: Dialect) -> Option<Sql> {
+pub fn innodb_foreign_keys(dialect: Dialect) -> Option<Sql> {
     if dialect.mysql_since(8, 0, 0) {
         return None;
     }
     let decoded = |piece: &'static str| {
-        Sql::new("CONVERT(CONVERT(CAST(SUBSTRING_INDEX(for_name, '/', ")
-            .text(piece)
-            .text(") AS BINARY) USING filename) USING utf8)")
+        Sql::new("CONVERT(CONVERT(CAST(").text(piece).text(" AS BINARY) USING filename) USING utf8)")
     };
-    let sql = Sql::new("SELECT DISTINCT ").sql(&decoded("1")).text(", ").sql(&decoded("-1"));
-    Some(sql.text(" FROM information_schema.innodb_sys_foreign"))
+    let pieces = [
+        "SUBSTRING_INDEX(for_name, '/', 1)",
+        "SUBSTRING_INDEX(for_name, '/', -1)",
+        "SUBSTRING_INDEX(ref_name, '/', 1)",
+        "SUBSTRING_INDEX(ref_name, '/', -1)",
+    ];
+    let sql = Sql::new("SELECT id, SUBSTR(id, LOCATE('/', id) + 1), ").join(", ", pieces.map(decoded));
+    Some(sql.text(", type FROM information_schema.innodb_sys_foreign"))
+}
+
+/// Their columns in order: id, column, parent's column.
+#[must_use]
+pub fn innodb_foreign_columns() -> Sql {
+    Sql::new("SELECT id, for_col_name, ref_col_name FROM information_schema.innodb_sys_foreign_cols ORDER BY id, pos")
 }
 
 /// Triggers by table: table, name, timing, event, body, sql_mode, definer, place among its like, charset, collation.

@@ -2,6 +2,9 @@
 //!
 //! Other tests work in the same cluster: every check here is of the test's own schema.
 
+use driftless::ports::server::Server as _;
+use driftless::sql::Sql;
+
 use crate::child::{Ran, on};
 use crate::support::{TestCluster, exclusive, shared};
 
@@ -61,7 +64,7 @@ async fn the_column_that_one_node_has_otherwise() {
     run(&test, 0, TOGETHER, &["CREATE TABLE t (id INT PRIMARY KEY, c INT)"]).await;
     check(&test, &[]).await.must(0, &["no difference"], "before");
     run(&test, 2, RSU, &["ALTER TABLE t ADD d INT"]).await;
-    let table = format!("DRIFT table {}.t: n3 has not what the majority has", test.schema.as_str());
+    let table = format!("DRIFT table {}.t: n3 differs from n1, n2", test.schema.as_str());
     let says = [&table, "column `d`", "n1, n2 MISSING", "> n3 int(11) NULL", "make it on n3 what it is on n1, n2"];
     check(&test, &[]).await.must(4, &says, "one node has it");
     // The cluster takes the second ALTER: the nodes do not compare.
@@ -72,87 +75,87 @@ async fn the_column_that_one_node_has_otherwise() {
     check(&test, &[]).await.must(0, &["no difference"], "after the repair");
 }
 
+/// Each kind of drift: done on n2 alone, undone by, what is said.
+const CASES: [(&str, &str, &[&str]); 17] = [
+    (
+        "ALTER TABLE t MODIFY c VARCHAR(30) NOT NULL DEFAULT 'x'",
+        "ALTER TABLE t MODIFY c VARCHAR(20) NOT NULL DEFAULT 'x'",
+        &["t:", "column `c`", "varchar(30)"],
+    ),
+    (
+        "ALTER TABLE t ALTER c SET DEFAULT 'y'",
+        "ALTER TABLE t ALTER c SET DEFAULT 'x'",
+        &["t:", "column `c`", "DEFAULT 'y'"],
+    ),
+    ("ALTER TABLE t ADD z INT FIRST", "ALTER TABLE t DROP z", &["t:", "column `z`", "column order"]),
+    (
+        "ALTER TABLE t ADD KEY k2 (d, id)",
+        "ALTER TABLE t DROP KEY k2",
+        &["t:", "key `k2`", "n1, n3 MISSING", "(`d`, `id`)"],
+    ),
+    (
+        "ALTER TABLE t DROP KEY kc, ADD KEY kc (c(6))",
+        "ALTER TABLE t DROP KEY kc, ADD KEY kc (c(5))",
+        &["key `kc`", "(`c`(6))"],
+    ),
+    (
+        "DROP TRIGGER bi",
+        "CREATE TRIGGER bi BEFORE INSERT ON t FOR EACH ROW SET NEW.c = CONCAT(NEW.c, '!')",
+        &["t:", "trigger `bi`", "> n2 MISSING"],
+    ),
+    (
+        "ALTER TABLE t DROP FOREIGN KEY fp",
+        "ALTER TABLE t ADD CONSTRAINT fp FOREIGN KEY (d) REFERENCES p (id) ON DELETE CASCADE",
+        &["t:", "foreign key `fp`", "> n2 MISSING", "ON DELETE CASCADE"],
+    ),
+    (
+        "ALTER TABLE t DROP CONSTRAINT big",
+        "ALTER TABLE t ADD CONSTRAINT big CHECK (d > 0)",
+        &["t:", "check `big`", "> n2 MISSING"],
+    ),
+    ("CREATE TABLE extra (id INT)", "DROP TABLE extra", &["extra:", "whole", "n1, n3 MISSING", "> n2 present"]),
+    ("DROP VIEW broken", "CREATE VIEW broken AS SELECT id FROM p", &["view", "broken:", "> n2 MISSING"]),
+    (
+        "ALTER VIEW v AS SELECT id, c FROM t WHERE d > 2",
+        "ALTER VIEW v AS SELECT id, c FROM t WHERE d > 1",
+        &["view", "v:", "definition", "> 2"],
+    ),
+    (
+        "DROP FUNCTION f",
+        "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1",
+        &["function", "f:", "> n2 MISSING"],
+    ),
+    (
+        "DROP EVENT ev",
+        "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO SET @x = 1",
+        &["event", "ev:", "> n2 MISSING"],
+    ),
+    (
+        "ALTER TABLE p CONVERT TO CHARACTER SET latin1",
+        "ALTER TABLE p CONVERT TO CHARACTER SET utf8mb4",
+        &["p:", "collation", "latin1_swedish_ci"],
+    ),
+    ("ALTER TABLE p ROW_FORMAT = COMPACT", "ALTER TABLE p ROW_FORMAT = DEFAULT", &["p:", "row format", "Compact"]),
+    (
+        "ALTER TABLE parts REORGANIZE PARTITION p0 INTO (PARTITION p0 VALUES LESS THAN (5), PARTITION pm VALUES LESS THAN (10))",
+        "ALTER TABLE parts REORGANIZE PARTITION p0, pm INTO (PARTITION p0 VALUES LESS THAN (10))",
+        &["parts:", "partition `pm`", "partition `p0`"],
+    ),
+    (
+        "ALTER SCHEMA CHARACTER SET latin1",
+        "ALTER SCHEMA CHARACTER SET utf8mb4",
+        &["schema", "character set", "> n2 latin1"],
+    ),
+];
+
 #[tokio::test]
 async fn every_kind_of_drift() {
     let test = shared().await;
     run(&test, 0, TOGETHER, &ALL_KINDS).await;
-    //  done on n2 alone                                 undone by                                    says
-    let cases: [(&str, &str, &[&str]); 17] = [
-        (
-            "ALTER TABLE t MODIFY c VARCHAR(30) NOT NULL DEFAULT 'x'",
-            "ALTER TABLE t MODIFY c VARCHAR(20) NOT NULL DEFAULT 'x'",
-            &["t:", "column `c`", "varchar(30)"],
-        ),
-        (
-            "ALTER TABLE t ALTER c SET DEFAULT 'y'",
-            "ALTER TABLE t ALTER c SET DEFAULT 'x'",
-            &["t:", "column `c`", "DEFAULT 'y'"],
-        ),
-        ("ALTER TABLE t ADD z INT FIRST", "ALTER TABLE t DROP z", &["t:", "column `z`", "column order"]),
-        (
-            "ALTER TABLE t ADD KEY k2 (d, id)",
-            "ALTER TABLE t DROP KEY k2",
-            &["t:", "key `k2`", "n1, n3 MISSING", "(`d`, `id`)"],
-        ),
-        (
-            "ALTER TABLE t DROP KEY kc, ADD KEY kc (c(6))",
-            "ALTER TABLE t DROP KEY kc, ADD KEY kc (c(5))",
-            &["key `kc`", "(`c`(6))"],
-        ),
-        (
-            "DROP TRIGGER bi",
-            "CREATE TRIGGER bi BEFORE INSERT ON t FOR EACH ROW SET NEW.c = CONCAT(NEW.c, '!')",
-            &["t:", "trigger `bi`", "> n2 MISSING"],
-        ),
-        (
-            "ALTER TABLE t DROP FOREIGN KEY fp",
-            "ALTER TABLE t ADD CONSTRAINT fp FOREIGN KEY (d) REFERENCES p (id) ON DELETE CASCADE",
-            &["t:", "foreign key `fp`", "> n2 MISSING", "ON DELETE CASCADE"],
-        ),
-        (
-            "ALTER TABLE t DROP CONSTRAINT big",
-            "ALTER TABLE t ADD CONSTRAINT big CHECK (d > 0)",
-            &["t:", "check `big`", "> n2 MISSING"],
-        ),
-        ("CREATE TABLE extra (id INT)", "DROP TABLE extra", &["extra:", "whole", "n1, n3 MISSING", "> n2 present"]),
-        ("DROP VIEW broken", "CREATE VIEW broken AS SELECT id FROM p", &["view", "broken:", "> n2 MISSING"]),
-        (
-            "ALTER VIEW v AS SELECT id, c FROM t WHERE d > 2",
-            "ALTER VIEW v AS SELECT id, c FROM t WHERE d > 1",
-            &["view", "v:", "definition", "> 2"],
-        ),
-        (
-            "DROP FUNCTION f",
-            "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1",
-            &["function", "f:", "> n2 MISSING"],
-        ),
-        (
-            "DROP EVENT ev",
-            "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO SET @x = 1",
-            &["event", "ev:", "> n2 MISSING"],
-        ),
-        (
-            "ALTER TABLE p CONVERT TO CHARACTER SET latin1",
-            "ALTER TABLE p CONVERT TO CHARACTER SET utf8mb4",
-            &["p:", "collation", "latin1_swedish_ci"],
-        ),
-        ("ALTER TABLE p ROW_FORMAT = COMPACT", "ALTER TABLE p ROW_FORMAT = DEFAULT", &["p:", "row format", "Compact"]),
-        (
-            "ALTER TABLE parts REORGANIZE PARTITION p0 INTO (PARTITION p0 VALUES LESS THAN (5), PARTITION pm VALUES LESS THAN (10))",
-            "ALTER TABLE parts REORGANIZE PARTITION p0, pm INTO (PARTITION p0 VALUES LESS THAN (10))",
-            &["parts:", "partition `pm`", "partition `p0`"],
-        ),
-        (
-            "ALTER SCHEMA CHARACTER SET latin1",
-            "ALTER SCHEMA CHARACTER SET utf8mb4",
-            &["schema", "character set", "> n2 latin1"],
-        ),
-    ];
     check(&test, &[]).await.must(0, &["no difference"], "before");
-    for (apart, back, says) in cases {
+    for (apart, back, says) in CASES {
         run(&test, 1, ALONE, &[apart]).await;
-        let all: Vec<&str> =
-            ["DRIFT", "n2 has not what the majority has"].into_iter().chain(says.iter().copied()).collect();
+        let all: Vec<&str> = ["DRIFT", "n2 differs from n1, n3"].into_iter().chain(says.iter().copied()).collect();
         check(&test, &[]).await.must(4, &all, apart);
         run(&test, 1, ALONE, &[back]).await;
     }
@@ -258,9 +261,8 @@ async fn a_table_that_cannot_be_read_is_not_a_missing_one() {
     let test = shared().await;
     run(&test, 0, TOGETHER, &["CREATE TABLE t (id INT PRIMARY KEY)"]).await;
     let table = test.table("t");
-    use driftless::ports::server::Server as _;
     let mut held = test.plain(1).connect().await.unwrap();
-    let sql = driftless::sql::Sql::new("LOCK TABLES ").table(&table).text(" WRITE");
+    let sql = Sql::new("LOCK TABLES ").table(&table).text(" WRITE");
     held.execute(&sql).await.unwrap();
     let ran = check(&test, &[]).await;
     assert!(matches!(ran.code, 0 | 3) && !ran.said().contains("MISSING"), "{}", ran.said());
