@@ -133,11 +133,10 @@ async fn peers(question: &Question<'_>) -> (Vec<Peer>, Vec<NodeState>) {
     let found = question.discovered;
     let members = join_all(found.members.iter().map(|member| async {
         let node = &member.node;
-        let mut problems = match health(&*member.server, &found.topology).await {
-            Ok(problems) => problems,
-            Err(fault) => vec![format!("can't be asked: {fault}")],
+        let (mut problems, readable) = match health(&*member.server, &found.topology).await {
+            Ok(health) => health,
+            Err(fault) => (vec![format!("can't be asked: {fault}")], false),
         };
-        let readable = problems.is_empty();
         problems.extend(stopped(&node.channels));
         let galera = matches!(found.topology, Topology::Galera { .. });
         let order = if galera { Order::Causal } else { Order::AsItIs };
@@ -181,13 +180,19 @@ const fn dialect(flavour: Flavour, version: Version) -> Dialect {
     Dialect { flavour, version }
 }
 
-/// What keeps a member from being compared: one that is not synced shows a schema of its own past.
-async fn health(server: &dyn Server, topology: &Topology) -> Result<Vec<String>, Fault> {
+/// What is wrong with a member, and whether it can be compared all the same: one that is not synced shows a schema of its
+/// own past.
+async fn health(server: &dyn Server, topology: &Topology) -> Result<(Vec<String>, bool), Fault> {
     let mut session = server.connect().await?;
     let variables = pairs(&session.query(&catalog::global_variables()).await?);
-    let Topology::Galera { .. } = topology else { return Ok(Vec::new()) };
+    let Topology::Galera { .. } = topology else { return Ok((Vec::new(), true)) };
     let status = pairs(&session.query(&catalog::wsrep_status()).await?);
-    Ok(unfit(topology, &status, &variables).into_iter().map(|unfit| unfit.what).collect())
+    let mut problems: Vec<String> = unfit(topology, &status, &variables).into_iter().map(|unfit| unfit.what).collect();
+    let readable = problems.is_empty();
+    if variables.get("wsrep_osu_method").is_some_and(|method| method.eq_ignore_ascii_case("rsu")) {
+        problems.push("set to make every schema change on itself alone (wsrep_osu_method = RSU)".to_owned());
+    }
+    Ok((problems, readable))
 }
 
 fn stopped(channels: &[Channel]) -> Vec<String> {

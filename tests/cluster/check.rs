@@ -246,6 +246,10 @@ async fn a_node_that_cannot_be_compared_is_never_an_equal_one() {
     set("SET GLOBAL wsrep_reject_queries = ALL").await;
     check(test, &[]).await.must(3, &["n3", "NOT ALL SERVERS"], "rejects queries");
     test.plain(2).run(&["SET GLOBAL wsrep_reject_queries = NONE"]).await;
+    set("SET GLOBAL wsrep_OSU_method = RSU").await;
+    let says = ["wsrep_osu_method = RSU", "no difference between 3 servers", "NOT ALL SERVERS"];
+    check(test, &[]).await.must(3, &says, "the next schema change would make drift");
+    set("SET GLOBAL wsrep_OSU_method = TOI").await;
     check(test, &[]).await.must(0, &["no difference"], "healed");
     test.cluster().kill9(2);
     test.cluster().wait_synced(std::time::Duration::from_secs(30)).await.unwrap();
