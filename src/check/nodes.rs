@@ -28,6 +28,8 @@ const LOOKS_AGAIN: u32 = 2;
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Longest that a replica may take to say who it is.
 const REPLICA_LIMIT: Duration = Duration::from_secs(10);
+/// How a replica is found at its right address.
+const FINDING: &str = " (a replica is found by its report_host and report_port)";
 
 /// What is asked of whom.
 pub struct Question<'a> {
@@ -153,9 +155,9 @@ async fn peers(question: &Question<'_>) -> (Vec<Peer>, Vec<NodeState>) {
                 let state = (name, role, stopped(&seen.channels));
                 (server, Some((seen.flavour, seen.version, Order::AsItIs)), state)
             }
-            Ok(Err(error)) => (server, None, (name, role, vec![format!("can't be asked: {error}")])),
+            Ok(Err(error)) => (server, None, (name, role, vec![format!("can't be asked: {error}{FINDING}")])),
             Err(_) => {
-                let why = format!("can't be asked: no answer in {} s", REPLICA_LIMIT.as_secs());
+                let why = format!("can't be asked: no answer in {} s{FINDING}", REPLICA_LIMIT.as_secs());
                 (server, None, (name, role, vec![why]))
             }
         }
