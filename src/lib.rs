@@ -13,6 +13,7 @@ pub mod mysql;
 pub mod discover;
 pub mod inspect;
 
+pub mod check;
 pub mod copy;
 pub mod cutover;
 pub mod throttle;

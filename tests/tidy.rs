@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 10] = [
     &["config", "ddl"],
     &["mysql"],
     &["discover", "inspect"],
-    &["copy", "verify", "throttle", "cutover"],
+    &["check", "copy", "verify", "throttle", "cutover"],
     &["engine"],
     &["demo"],
     &["report"],

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Run a plan, a saved plan file or an --alter
     Run(Box<RunArgs>),
+    /// Compare the schemas of all nodes and replicas, and look at their health and at leftovers; changes nothing
+    Check(CheckArgs),
     /// Show the jobs in the journal
     Status(StatusArgs),
     /// Let a running job write nothing until it is resumed
@@ -65,7 +67,7 @@ pub(super) struct ShowArgs {
 pub(super) enum Format {
     /// For people.
     Text,
-    /// For programs: one document (plan, status) or one event a line (run).
+    /// For programs: one document (plan, check, status) or one event a line (run).
     Json,
 }
 
@@ -292,6 +294,23 @@ pub(super) struct RunArgs {
     /// Pace and limits.
     #[command(flatten)]
     pub(super) pace: PaceArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// `driftless check`
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    /// Compare this schema, whole; repeatable. Without it and --table: all but the server's own
+    #[arg(long, value_name = "NAME")]
+    pub(super) schema: Vec<String>,
+    /// Compare this table or view, schema.table; repeatable
+    #[arg(long, value_name = "DB.TABLE")]
+    pub(super) table: Vec<String>,
+    /// Where the servers are.
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
     /// How to show it.
     #[command(flatten)]
     pub(super) show: ShowArgs,

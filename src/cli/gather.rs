@@ -68,6 +68,11 @@ impl Servers {
         Arc::new(MysqlServer::new(&connection, &endpoint))
     }
 
+    /// How other servers are reached.
+    pub(super) fn connector(&self) -> &dyn Connector {
+        &*self.reach
+    }
+
     /// The journal, for commands that need nothing else.
     pub(super) async fn journal(&self) -> Result<JournalStore, CliError> {
         // A wrong password or port is said in its own words.

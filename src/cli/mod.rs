@@ -7,6 +7,7 @@
 mod args;
 mod assemble;
 mod changes;
+mod check;
 mod control;
 mod demo;
 mod dispatch;

@@ -14,3 +14,4 @@ mod sighting;
 mod tests;
 
 pub use seek::{Seek, discover};
+pub(crate) use sighting::Sighting;

@@ -45,11 +45,15 @@ pub(crate) fn printed_rules(row: &Row) -> (Rule, Rule) {
 }
 
 /// The rules as InnoDB's bits.
+pub(crate) fn innodb_rules(row: &Row) -> (Rule, Rule) {
+    rules_of(row.u64(7).unwrap_or(0))
+}
+
+/// ON DELETE and ON UPDATE in words, from InnoDB's bits.
 ///
 /// # Source
 /// `dict_foreign_t::type` in `storage/innobase/include/dict0mem.h`; printed as the standard views do.
-pub(crate) fn innodb_rules(row: &Row) -> (Rule, Rule) {
-    let bits = row.u64(7).unwrap_or(0);
+pub(crate) fn rules_of(bits: u64) -> (Rule, Rule) {
     let rule = |cascade: u64, set_null: u64, no_action: u64| {
         let word = if bits & cascade != 0 {
             "CASCADE"

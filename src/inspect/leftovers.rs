@@ -66,6 +66,15 @@ pub(crate) fn is_own_trigger(name: &Ident) -> bool {
     name.as_str().starts_with(OWN_PREFIX)
 }
 
+/// Whose a trigger is, by its name.
+pub(crate) fn trigger_tool(name: &str) -> Option<Tool> {
+    if name.starts_with(OWN_PREFIX) {
+        Some(Tool::Driftless)
+    } else {
+        name.starts_with(PT_PREFIX).then_some(Tool::PtOnlineSchemaChange)
+    }
+}
+
 /// What is left for a table: `tables` are the names in its schema that begin with an underscore.
 #[must_use]
 pub fn leftovers(reading: &Reading, tables: &[Ident]) -> Vec<Leftover> {

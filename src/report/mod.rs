@@ -4,6 +4,8 @@
 //! Out:   the plan as text, JSON or Markdown, the facts as text, a progress bar, plain lines or JSON lines, the exit code.
 //! Never: decides what happens next, or fails because nobody reads.
 
+pub mod check_json;
+pub mod check_text;
 pub mod complaint;
 pub mod demo_text;
 pub mod exit;

@@ -15,12 +15,23 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    const fn mysql_since(self, major: u32, minor: u32, patch: u32) -> bool {
+    pub(super) const fn mysql_since(self, major: u32, minor: u32, patch: u32) -> bool {
         matches!(self.flavour, Flavour::MySql) && self.since(major, minor, patch)
     }
 
-    const fn mariadb_since(self, major: u32, minor: u32, patch: u32) -> bool {
+    pub(super) const fn mariadb_since(self, major: u32, minor: u32, patch: u32) -> bool {
         matches!(self.flavour, Flavour::MariaDb) && self.since(major, minor, patch)
+    }
+
+    /// Whether a key may be used: YES or NO.
+    pub(super) const fn key_visible(self) -> &'static str {
+        if self.mysql_since(8, 0, 0) {
+            "is_visible"
+        } else if self.mariadb_since(10, 6, 0) {
+            "IF(ignored = 'YES', 'NO', 'YES')"
+        } else {
+            "'YES'"
+        }
     }
 
     const fn since(self, major: u32, minor: u32, patch: u32) -> bool {
@@ -82,17 +93,10 @@ pub fn columns(dialect: Dialect, name: &TableName) -> Sql {
 #[must_use]
 pub fn keys(dialect: Dialect, name: &TableName) -> Sql {
     let expression = if dialect.mysql_since(8, 0, 13) { "expression" } else { "NULL" };
-    let visible = if dialect.mysql_since(8, 0, 0) {
-        "is_visible"
-    } else if dialect.mariadb_since(10, 6, 0) {
-        "IF(ignored = 'YES', 'NO', 'YES')"
-    } else {
-        "'YES'"
-    };
     Sql::new("SELECT index_name, non_unique, column_name, ")
         .text(expression)
         .text(", sub_part, collation, index_type, ")
-        .text(visible)
+        .text(dialect.key_visible())
         .text(", index_comment FROM information_schema.statistics WHERE ")
         .sql(&named("table_schema", "table_name", name))
         .text(" ORDER BY index_name, seq_in_index")

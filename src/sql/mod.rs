@@ -7,6 +7,7 @@
 
 pub mod builder;
 pub mod catalog;
+pub mod catalog_all;
 pub mod catalog_locks;
 pub mod catalog_table;
 pub mod catalog_trial;

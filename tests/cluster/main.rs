@@ -16,6 +16,7 @@ mod bad_input_connect;
 mod bad_input_job;
 mod bad_input_names;
 mod boundaries;
+mod check;
 mod child;
 mod convert;
 mod demo;
