@@ -111,7 +111,7 @@ impl Snapshot {
             let plain = test.plain(node);
             for question in &questions {
                 // A node that is not Synced still shows its own catalog to whoever asks for dirty reads.
-                let rows = plain.look(&["SET SESSION wsrep_dirty_reads = ON", question]).await;
+                let rows = plain.run(&["SET SESSION wsrep_dirty_reads = ON", question]).await;
                 lines.extend(rows.iter().map(|row| format!("{node}: {}", row.join("|"))));
             }
         }
