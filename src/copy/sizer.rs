@@ -28,7 +28,8 @@ pub struct Sizer {
 }
 
 impl Sizer {
-    /// Starts with the fewest rows, which shows what a chunk costs whatever its size. `row_bytes` is the average row; 0 when unknown.
+    /// Starts with the fewest rows, which shows what a chunk costs whatever its size. `row_bytes` is the average row; 0
+    /// when unknown.
     #[must_use]
     pub fn new(limits: Limits, row_bytes: u64) -> Self {
         let by_bytes = limits.bytes.checked_div(row_bytes).unwrap_or(limits.ceiling);

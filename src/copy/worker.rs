@@ -1,4 +1,4 @@
-//! One connection that copies chunks and compares ranges, and asks the other nodes whether they have applied them.
+//! Copies chunks and compares ranges on one connection, and waits on others until the cluster has applied the chunks.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The decision: from all readings to a gate, with hysteresis and a reason.
 //!
 //! A reading above its limit closes the gate until it has come half-way back to calm. Between calm and limit it shrinks
-//! the chunks at once, the more the nearer it is; they grow back slowly.
+//! the pace at once, the more the nearer it is; it grows back within a second. While queues are nearly empty it grows on,
+//! slowly, to twice the full pace.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
