@@ -26,6 +26,14 @@ fn rough() -> Workload {
     Workload { writers_per_node: 2, rate: None, mix, seed: 11, deadline: Duration::from_secs(20) }
 }
 
+/// Waits until that many more operations are acknowledged.
+async fn written(writers: &Writers, more: u64) {
+    let wanted = writers.acknowledged() + more;
+    while writers.acknowledged() < wanted {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_untouched_table_is_proven_after_hard_writing() {
     let test = shared().await;
@@ -33,9 +41,9 @@ async fn an_untouched_table_is_proven_after_hard_writing() {
         let servers = test.servers();
         let loaded = load(servers[0].as_ref(), &test.table("orders"), 50_000).await.unwrap();
         let writers = Writers::start(&servers, &loaded, &rough(), &clock());
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        written(&writers, 1_000).await;
         writers.next_lap();
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        written(&writers, 300).await;
         let (laps, ledger) = writers.stop().await.unwrap();
         assert_eq!(laps.len(), 2);
         assert!(laps.iter().all(|lap| lap.operations > 100 && lap.surprises.is_empty()), "{laps:?}");
@@ -56,7 +64,7 @@ async fn the_proof_sees_every_kind_of_damage() {
     let loaded = load(servers[0].as_ref(), &table, 20_000).await.unwrap();
     let workload = Workload { rate: Some(200), ..rough() };
     let writers = Writers::start(&servers, &loaded, &workload, &clock());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    test.bounded(MINUTES, written(&writers, 300)).await;
     let (_, ledger) = writers.stop().await.unwrap();
     let quoted = table.quoted();
     //  damage, undone by                                          on one node only   why
