@@ -385,6 +385,21 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_allowed_for_no_column_is_told() {
+        let allowed = |names: &[&str]| Options {
+            allow_lossy: names.iter().map(|name| ident(name)).collect(),
+            allow_drop_add: vec![ident("nor_this")],
+            ..Options::default()
+        };
+        let told = idle_permissions(&source(), &source(), &allowed(&["A", "nonesuch", "b"]));
+        let names: Vec<_> = told.iter().map(|reason| reason.what.split('`').nth(1).unwrap()).collect();
+        assert_eq!(names, ["nonesuch", "nor_this"]);
+        let mut target = source();
+        target.columns.push(column("nonesuch", "int"));
+        assert_eq!(idle_permissions(&source(), &target, &allowed(&["nonesuch"])).len(), 1, "a new name is a name");
+    }
+
+    #[test]
     fn the_guess_follows_drops_and_swapped_names() {
         let rename = |from, to| ClauseKind::RenameColumn { from: ident(from), to: ident(to) };
         let swapped = guess(&source(), &alter(vec![rename("a", "b"), rename("b", "a")]));
