@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use driftless::error::Fault;
 use driftless::ports::journal::Phase;
-use driftless::ports::objects::{Keep, Objects, Standing};
+use driftless::ports::objects::{Generation, Keep, Objects, Standing};
 use driftless::sql::triggers::Change;
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Reason, TableShape};
@@ -32,9 +32,19 @@ pub(crate) enum Late {
     Seen,
 }
 
+/// Whether somebody truncates the source, which fires no trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Emptied {
+    /// Nobody.
+    Never,
+    /// Between the last look and the RENAME.
+    AtTheSwitch,
+}
+
 pub(crate) struct SimObjects {
     pub(crate) process: Arc<Process>,
     pub(crate) late: Late,
+    pub(crate) emptied: Emptied,
     pub(crate) alter: Alter,
 }
 
@@ -162,6 +172,12 @@ impl Objects for SimObjects {
         self.run("drop the shadow", Ddl::DropShadow).await?;
         self.process.point("undone").await;
         Ok(())
+    }
+
+    async fn generation(&self, of: Generation) -> Result<Option<String>, Fault> {
+        self.process.reading("generation").await?;
+        let new = of == Generation::Retired && self.emptied == Emptied::AtTheSwitch;
+        Ok(Some(if new { "2" } else { "1" }.to_owned()))
     }
 
     async fn switch(&self) -> Result<(), Fault> {

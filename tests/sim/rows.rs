@@ -158,7 +158,7 @@ impl SimWorker {
         if tx.read(|store| store.chunks.contains_key(&chunk.number)) {
             return Err(Failure::Taken);
         }
-        let after = Some(Checkpoint { upto: chunk.range.upto.clone(), rows: chunk.rows, folded: false });
+        let after = Some(Checkpoint { upto: chunk.range.upto.clone(), rows: chunk.whole, folded: false });
         tx.push(Op::Chunk { number: chunk.number, after })?;
         Ok(())
     }

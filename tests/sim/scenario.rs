@@ -14,7 +14,7 @@ use super::application::Application;
 use super::chaos::{self, Chaos};
 use super::cluster::difference;
 use super::journal::{LEASE, SimJournal, claim, over};
-use super::objects::{Alter, Late, SimObjects};
+use super::objects::{Alter, Emptied, Late, SimObjects};
 use super::prng::Prng;
 use super::process::{FakeClock, Faults, Process};
 use super::rows::SimRows;
@@ -65,6 +65,7 @@ pub(crate) struct Scenario {
     pub(crate) rejected: bool,
     pub(crate) again: bool,
     pub(crate) keep: Keep,
+    pub(crate) emptied: Emptied,
     pub(crate) faults: Faults,
     pub(crate) chaos: Chaos,
     /// Places where one life after the other is killed.
@@ -92,6 +93,7 @@ impl Scenario {
             rejected: false,
             again: false,
             keep: Keep::Drop,
+            emptied: Emptied::Never,
             faults: Faults { busy: 0, lost: 0, hangs: 0 },
             chaos: Chaos::NONE,
             kills: Vec::new(),
@@ -100,6 +102,11 @@ impl Scenario {
             signals: Vec::new(),
             compare_rows: 7,
         }
+    }
+
+    /// Whether the retired table must stand at the end.
+    fn keeps(&self) -> bool {
+        self.keep == Keep::Keep || self.emptied == Emptied::AtTheSwitch
     }
 
     const fn new_unique(&self) -> bool {
@@ -118,6 +125,7 @@ impl Scenario {
             phase: Phase::Planned,
             end: None,
             end_known: false,
+            keep: self.keep,
             stopped: String::new(),
             again: self.again,
             token: 0,
@@ -277,7 +285,7 @@ impl Stage {
             id: JobId("0123456789ab".into()),
             plan: plan(self.scenario.new_unique(), rows, row.again),
             phase: row.phase,
-            keep: self.scenario.keep,
+            keep: row.keep,
             end: row.end,
             end_known: row.end_known,
             stopped: row.stopped,
@@ -319,6 +327,7 @@ impl Stage {
             objects: Arc::new(SimObjects {
                 process: Arc::clone(process),
                 late: self.scenario.late,
+                emptied: self.scenario.emptied,
                 alter: if self.scenario.rejected { Alter::Rejected } else { Alter::Unique(unique) },
             }),
             rows: Arc::new(SimRows { process: Arc::clone(process), new_unique, row_step: 800 * US }),
@@ -400,7 +409,7 @@ impl Stage {
                 let text = difference(&state.cluster.truth, &source.rows);
                 found.push(format!("node {at} has not what was committed: {text}"));
             }
-            let kept = node.store.tables.contains_key(&Name::Retired) == (self.scenario.keep == Keep::Keep);
+            let kept = node.store.tables.contains_key(&Name::Retired) == self.scenario.keeps();
             let done = source.altered && kept && !node.store.tables.contains_key(&Name::Shadow);
             let tidy = match phase {
                 Phase::Done => done && node.store.triggers() == 0,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless::ports::journal::{Phase, Wishes};
+use driftless::ports::objects::Keep;
 use driftless::ports::rows::Bound;
 use driftless::sql::triggers::Change;
 
@@ -71,6 +72,7 @@ pub(crate) struct JobRow {
     pub(crate) phase: Phase,
     pub(crate) end: Option<Bound>,
     pub(crate) end_known: bool,
+    pub(crate) keep: Keep,
     pub(crate) stopped: String,
     pub(crate) again: bool,
     pub(crate) token: u64,

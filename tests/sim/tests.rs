@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use driftless::engine::Ending;
+use driftless::ports::journal::Phase;
 use driftless::ports::objects::Keep;
 
 use super::lot::drawn;
-use super::objects::Late;
+use super::objects::{Emptied, Late};
 use super::scenario::{Outcome, Scenario, Then, Unique, run};
 use super::writes::{Conflicts, Tombstones};
 
@@ -42,6 +43,17 @@ fn a_seed_means_the_same_run_for_ever() {
     for seed in 0..12 {
         let (one, other) = (run(&drawn(seed)), run(&drawn(seed)));
         assert_eq!((one.trace, one.events, one.endings), (other.trace, other.events, other.endings), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_table_truncated_at_the_switch_is_kept_by_every_later_run() {
+    for seed in 0..6 {
+        let outcome = kept(&Scenario { emptied: Emptied::AtTheSwitch, ..Scenario::calm(seed) });
+        let [Some(Ending::Failed { phase: Phase::Finishing, what }), Some(Ending::Done)] = &outcome.endings[..] else {
+            panic!("seed {seed}: {:?}", outcome.endings)
+        };
+        assert!(what.contains("truncated"), "{what}");
     }
 }
 
