@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ending::Ending;
 use super::run::{Engine, Guard, Options, Ports, backoff};
+use super::watching;
 use crate::copy::sizer::Sizer;
 use crate::error::Fault;
 use crate::ports::journal::{Phase, Wishes};
@@ -99,6 +100,7 @@ async fn work(engine: &mut Engine, shared: &Arc<Shared>) -> Result<(), Ending> {
     }
     let mut teller = Teller::new(shared);
     let mut outcome = Ok(());
+    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), at));
     loop {
         tokio::select! {
             joined = workers.join_next() => match joined {
@@ -113,6 +115,10 @@ async fn work(engine: &mut Engine, shared: &Arc<Shared>) -> Result<(), Ending> {
                     outcome = outcome.and(Err(Ending::Failed { phase: at, what: format!("BUG: a worker ended: {panic}") }));
                 }
             },
+            fault = &mut watch, if outcome.is_ok() => {
+                shared.stop.cancel();
+                outcome = Err(Ending::of(fault, at));
+            }
             () = shared.ports.clock.sleep(TICK) => {
                 if let Err(fault) = teller.tick(shared, &mut engine.tally.paused_s).await {
                     shared.stop.cancel();

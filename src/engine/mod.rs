@@ -13,6 +13,7 @@ pub mod phase;
 pub mod run;
 pub mod switching;
 pub mod verifying;
+mod watching;
 
 pub use ending::{Ending, Tally};
 pub use run::{Engine, Options, Ports};

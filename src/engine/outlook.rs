@@ -51,6 +51,11 @@ impl Nodes for Outlook {
         self.watch.fit(at).await
     }
 
+    async fn same(&self, at: Phase) -> Result<(), Fault> {
+        self.watch.expect(expectation(&self.topology, &self.spec, &self.fingerprint, at)).await;
+        self.watch.same(at).await
+    }
+
     async fn barrier(&self) -> Result<(), Fault> {
         self.watch.barrier().await
     }

@@ -36,14 +36,7 @@ pub fn resume(phase: Phase, standing: &Standing) -> Result<Phase, String> {
         Phase::Verifying | Phase::Holding | Phase::Switching if whole(standing) => Ok(Phase::Verifying),
         Phase::Copying if whole(standing) => Ok(phase),
         Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching | Phase::Finishing => {
-            Err(format!(
-                "the journal says {}, but the servers have: source {}, shadow {}, retired {}, triggers {} of 3",
-                phase.as_str(),
-                word(standing.source),
-                word(standing.shadow),
-                word(standing.retired),
-                standing.triggers
-            ))
+            Err(format!("the journal says {}, but {}", phase.as_str(), described(standing)))
         }
     }
 }
@@ -67,6 +60,17 @@ pub const fn undoable(phase: Phase, standing: &Standing) -> bool {
 /// Whether nothing of what keeps the shadow in step is missing.
 pub(super) const fn whole(standing: &Standing) -> bool {
     standing.source && standing.shadow && standing.triggers == 3
+}
+
+/// What stands, in words.
+pub(super) fn described(standing: &Standing) -> String {
+    format!(
+        "the servers have: source {}, shadow {}, retired {}, triggers {} of 3",
+        word(standing.source),
+        word(standing.shadow),
+        word(standing.retired),
+        standing.triggers
+    )
 }
 
 const fn word(there: bool) -> &'static str {

@@ -7,8 +7,8 @@ use driftless_strategies::verdict::ReasonCode;
 
 use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
-use super::phase;
 use super::run::{Engine, Guard, backoff};
+use super::{phase, watching};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::{Generation, Keep};
@@ -25,12 +25,17 @@ pub(super) async fn hold(engine: &mut Engine) -> Result<(), Ending> {
     let at = Phase::Holding;
     let mut told: Option<String> = None;
     let mut looks = 0_u32;
+    let mut watched = engine.ports.clock.now();
     loop {
         if engine.stop.is_cancelled() {
             return Err(Ending::Stopped { phase: at, why: engine.stop_reason() });
         }
         if looks.is_multiple_of(CONFLICT_LOOKS) {
             conflicts_so_far(&engine.ports).await.map_err(|fault| Ending::of(fault, at))?;
+        }
+        if engine.ports.clock.now().saturating_sub(watched) >= watching::EVERY {
+            watching::look(&engine.ports, at).await.map_err(|fault| Ending::of(fault, at))?;
+            watched = engine.ports.clock.now();
         }
         let wishes = *engine.wishes.borrow();
         let why = if wishes.cutover {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::copying::{conflicts, eta};
 use super::ending::Ending;
 use super::run::{Engine, Guard, backoff};
+use super::watching;
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::Generation;
@@ -86,6 +87,7 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
     let cutting = tokio::spawn(cut(engine.ports.clone(), engine.options.compare_rows, sender, shared.stop.clone()));
     let mut differences = Vec::new();
     let mut outcome = Ok(());
+    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), at));
     loop {
         tokio::select! {
             joined = workers.join_next() => match joined {
@@ -100,6 +102,10 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
                     outcome = outcome.and(Err(Ending::Failed { phase: at, what: format!("BUG: a worker ended: {panic}") }));
                 }
             },
+            fault = &mut watch, if outcome.is_ok() => {
+                shared.stop.cancel();
+                outcome = Err(Ending::of(fault, at));
+            }
             () = engine.ports.clock.sleep(std::time::Duration::from_millis(250)) => tell(engine, &shared),
         }
     }

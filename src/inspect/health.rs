@@ -10,6 +10,7 @@ use crate::ports::members::identity;
 use super::fitness::{Passing, read_only, unfit};
 use super::leftovers::{Kind, Tool};
 use super::look::Look;
+use super::reading::Reading;
 use super::watch::Watched;
 
 /// What has to be true before the next ordered step.
@@ -83,12 +84,19 @@ pub(crate) fn judge(expectation: &Expectation, nodes: &[(&Watched, Result<Look, 
         let what = format!("{first} is read-only");
         found.push(Finding::new(Passing::No, ReasonCode::ReadOnly, what, "copy on a node that takes writes"));
     }
+    let readings: Vec<_> = looks.iter().map(|(name, look)| (*name, look.readings.as_slice())).collect();
+    found.extend(tables(expectation, &readings));
+    found
+}
+
+/// The tables alone: what every node that could be asked has of each, against what is expected and against each other.
+pub(crate) fn tables(expectation: &Expectation, nodes: &[(&str, &[Option<Reading>])]) -> Vec<Finding> {
+    let mut found = Vec::new();
     for (place, (table, expected)) in expectation.tables.iter().enumerate() {
-        let readings: Vec<_> = looks
+        let readings: Vec<_> = nodes
             .iter()
-            .filter_map(|(name, look)| {
-                let reading = look.readings.get(place)?;
-                Some((*name, reading.as_ref().map(|reading| &reading.fingerprint)))
+            .filter_map(|(name, readings)| {
+                Some((*name, readings.get(place)?.as_ref().map(|reading| &reading.fingerprint)))
             })
             .collect();
         found.extend(same(table, expected, &readings));

@@ -74,9 +74,7 @@ pub(crate) async fn look(
             catch_up(session).await?;
         }
     }
-    for table in question.tables {
-        look.readings.push(read_table(session, dialect(node), table).await?);
-    }
+    look.readings = read_tables(session, node, question.tables).await?;
     if let Some(first) = question.tables.first() {
         let stored = look.readings.first().and_then(Option::as_ref).map_or(first, |reading| &reading.name);
         let names = underscored(session, stored).await?;
@@ -89,6 +87,38 @@ pub(crate) async fn look(
     look.holders = holders(session, node.flavour, view, &present).await?;
     (look.old, look.longest_s) = transactions(session, question.old).await?;
     Ok(look)
+}
+
+/// Looks at the tables alone; nothing when the node has not applied all that was ordered, or can't say so.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn tables(
+    session: &mut dyn Session,
+    node: &Node,
+    question: Question<'_>,
+) -> Result<Vec<Option<Reading>>, Fault> {
+    if matches!(question.topology, Topology::Galera { .. }) {
+        let status = pairs(&session.query(&catalog::wsrep_status()).await?);
+        let is = |name: &str, value: &str| status.get(name).is_some_and(|seen| seen == value);
+        if !is("wsrep_ready", "ON") || !is("wsrep_local_state", SYNCED) {
+            return Ok(Vec::new());
+        }
+        catch_up(session).await?;
+    }
+    read_tables(session, node, question.tables).await
+}
+
+async fn read_tables(
+    session: &mut dyn Session,
+    node: &Node,
+    tables: &[TableName],
+) -> Result<Vec<Option<Reading>>, Fault> {
+    let mut readings = Vec::new();
+    for table in tables {
+        readings.push(read_table(session, dialect(node), table).await?);
+    }
+    Ok(readings)
 }
 
 /// Waits until the node has applied all that is ordered now, DDL of a moment ago too. One read pays for all that follow.

@@ -19,9 +19,10 @@ use crate::sql::catalog;
 
 use super::facts::Limits;
 use super::fitness::Passing;
-use super::health::{Expectation, Finding, judge};
+use super::health::{Expectation, Finding, judge, tables};
 use super::holders::LockView;
-use super::look::{Look, Question, look};
+use super::look::{self, Look, Question, look};
+use super::reading::Reading;
 use super::session::open;
 
 /// How often what may be gone already is looked at again: tables that differ while a DDL is on its way, transactions that
@@ -59,11 +60,13 @@ struct Open {
 #[derive(Clone, Copy)]
 enum Ask<'a> {
     Look(Question<'a>),
+    Tables(Question<'a>),
     Committed,
 }
 
 enum Answer {
     Look(Box<Look>),
+    Tables(Vec<Option<Reading>>),
     Committed(u64),
 }
 
@@ -110,6 +113,27 @@ impl NodeWatch {
         }
     }
 
+    /// What is not as expected of the tables on the nodes that can be asked now.
+    async fn strange(&self) -> Vec<Finding> {
+        let expectation = self.expectation.read().await.clone();
+        let names: Vec<TableName> = expectation.tables.iter().map(|(table, _)| table.clone()).collect();
+        let question = Question { topology: &expectation.topology, tables: &names, old: self.limits.old_transaction };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answers = join_all(self.members.iter().map(|watched| watched.tables(question))).await;
+            let seen = self.members.iter().zip(&answers);
+            let readings: Vec<_> = seen
+                .filter_map(|(watched, answer)| Some((watched.node.name.as_str(), answer.as_ref().ok()?.as_slice())))
+                .collect();
+            let found = tables(&expectation, &readings);
+            if tries == LOOKS || found.is_empty() {
+                return found;
+            }
+            self.clock.sleep(LOOK_PAUSE).await;
+        }
+    }
+
     async fn committed(&self) -> Result<Vec<u64>, Fault> {
         join_all(self.members.iter().map(Watched::committed)).await.into_iter().collect()
     }
@@ -125,6 +149,13 @@ impl Nodes for NodeWatch {
         match found.first() {
             None => Ok(()),
             Some(finding) => Err(Fault::Busy(format!("{} [{}]", finding.reason.what, finding.reason.code.as_str()))),
+        }
+    }
+
+    async fn same(&self, _at: Phase) -> Result<(), Fault> {
+        match self.strange().await.into_iter().next() {
+            None => Ok(()),
+            Some(finding) => Err(Fault::Refused(Box::new(finding.reason))),
         }
     }
 
@@ -155,14 +186,21 @@ impl Watched {
     async fn look(&self, question: Question<'_>) -> Result<Look, Fault> {
         match self.ask(Ask::Look(question)).await? {
             Answer::Look(look) => Ok(*look),
-            Answer::Committed(_) => Err(Fault::Failed(format!("{}: no look", self.node.name))),
+            Answer::Tables(_) | Answer::Committed(_) => Err(Fault::Failed(format!("{}: no look", self.node.name))),
         }
     }
 
     async fn committed(&self) -> Result<u64, Fault> {
         match self.ask(Ask::Committed).await? {
             Answer::Committed(number) => Ok(number),
-            Answer::Look(_) => Err(Fault::Failed(format!("{}: no number", self.node.name))),
+            Answer::Look(_) | Answer::Tables(_) => Err(Fault::Failed(format!("{}: no number", self.node.name))),
+        }
+    }
+
+    async fn tables(&self, question: Question<'_>) -> Result<Vec<Option<Reading>>, Fault> {
+        match self.ask(Ask::Tables(question)).await? {
+            Answer::Tables(readings) => Ok(readings),
+            Answer::Look(_) | Answer::Committed(_) => Err(Fault::Failed(format!("{}: no tables", self.node.name))),
         }
     }
 
@@ -192,6 +230,7 @@ impl Watched {
                 let look = look(session, &self.node, open.view, &catalog::watched_variables(), question).await?;
                 Ok(Answer::Look(Box::new(look)))
             }
+            Ask::Tables(question) => Ok(Answer::Tables(look::tables(session, &self.node, question).await?)),
             Ask::Committed => {
                 let status = pairs(&session.query(&catalog::wsrep_last_committed()).await?);
                 let number = status.get("wsrep_last_committed").and_then(|number| number.parse().ok());

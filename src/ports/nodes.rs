@@ -12,6 +12,12 @@ pub trait Nodes: Send + Sync {
     /// # Errors
     /// `Refused` with the node, the code and the remedy; `Busy` when it may pass by itself (an old transaction).
     async fn fit(&self, at: Phase) -> Result<(), Fault>;
+    /// Passes while the job's tables are what they must be in that phase on every node that can be asked now, whatever
+    /// else goes on there.
+    ///
+    /// # Errors
+    /// `Refused` with the node and the table.
+    async fn same(&self, at: Phase) -> Result<(), Fault>;
     /// Waits, bounded, until every node has applied what the copying node has committed.
     ///
     /// # Errors

@@ -28,5 +28,6 @@ mod prove_control;
 mod prove_crash;
 mod prove_nodes;
 mod prove_race;
+mod prove_watch;
 mod session;
 mod throttle;

@@ -88,6 +88,22 @@ impl Nodes for SimNodes {
         answer
     }
 
+    async fn same(&self, at: Phase) -> Result<(), Fault> {
+        self.0.reading("same").await?;
+        for _ in 0..4 {
+            match self.look(at).await {
+                Err(Fault::Refused(reason)) if reason.code != ReasonCode::NodeUnfit => {
+                    self.0.world.time.sleep(250 * MS).await;
+                }
+                _ => return Ok(()),
+            }
+        }
+        match self.look(at).await {
+            Err(Fault::Refused(reason)) if reason.code != ReasonCode::NodeUnfit => Err(Fault::Refused(reason)),
+            _ => Ok(()),
+        }
+    }
+
     async fn barrier(&self) -> Result<(), Fault> {
         self.0.reading("barrier").await?;
         let (wanted, deadline) = (self.0.world.state().cluster.nodes[HOME].applied, self.0.world.time.now() + 10 * S);

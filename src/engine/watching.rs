@@ -1,0 +1,45 @@
+//! Looks again and again, while rows are copied and compared, whether tables and triggers are still the same everywhere.
+
+use std::time::Duration;
+
+use super::phase;
+use super::run::Ports;
+use crate::error::Fault;
+use crate::ports::journal::Phase;
+
+/// Between two looks. Each costs some thirty reads of the catalog a node.
+pub(super) const EVERY: Duration = Duration::from_secs(10);
+
+/// Watches until something is found.
+pub(super) async fn watch(ports: Ports, at: Phase) -> Fault {
+    loop {
+        ports.clock.sleep(EVERY).await;
+        if let Err(fault) = look(&ports, at).await {
+            return fault;
+        }
+    }
+}
+
+/// One look. What can't be asked now proves nothing: the next ordered step waits until it can.
+///
+/// # Errors
+/// `Refused` when tables differ, `Failed` when changes have not come into the shadow since a trigger went.
+pub(super) async fn look(ports: &Ports, at: Phase) -> Result<(), Fault> {
+    passing(ports.nodes.same(at).await)?;
+    let Some(standing) = passing(ports.objects.standing().await)? else { return Ok(()) };
+    if phase::whole(&standing) {
+        return Ok(());
+    }
+    Err(Fault::Failed(format!(
+        "somebody removed tables or triggers of the job, so changes are missing in the shadow: {}",
+        phase::described(&standing)
+    )))
+}
+
+fn passing<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok(seen) => Ok(Some(seen)),
+        Err(Fault::Busy(_) | Fault::Lost(_)) => Ok(None),
+        Err(fault @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_))) => Err(fault),
+    }
+}
