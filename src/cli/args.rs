@@ -308,6 +308,9 @@ pub(super) struct CheckArgs {
     /// Compare this table or view, schema.table; repeatable
     #[arg(long, value_name = "DB.TABLE")]
     pub(super) table: Vec<String>,
+    /// Check again every TIME (10s when left out), a line each, until there is drift or a signal comes
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = duration)]
+    pub(super) watch: Option<Duration>,
     /// Where the servers are.
     #[command(flatten)]
     pub(super) connect: ConnectArgs,

@@ -17,6 +17,7 @@ mod inspect;
 mod offline;
 mod plan;
 mod run;
+mod signal;
 mod sweep;
 mod terminal;
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ChangeArgs, Format, RunArgs};
 use super::error::CliError;
 use super::gather::{Asked, Gathered, Servers, gather, options};
+use super::signal::Signals;
 use super::{assemble, changes, control, plan, terminal};
 use crate::config::SystemClock;
 use crate::engine::journal::{Entry, JournalStore};
@@ -255,19 +256,12 @@ fn started(job: &Job) -> Event {
 
 /// The first signal lets the chunk finish and saves; the second ends at once. Returns what the second one cancels.
 fn signals(stop: CancellationToken) -> Result<CancellationToken, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|error| CliError::Surroundings(format!("signals: {error}")));
-    let (mut interrupt, mut terminate, mut hangup) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    let mut signals = Signals::listen()?;
     let now = CancellationToken::new();
     let second = now.clone();
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
+            signals.next().await;
             if stop.is_cancelled() {
                 now.cancel();
                 return;

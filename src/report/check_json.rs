@@ -62,6 +62,18 @@ struct Leftover<'a> {
 /// # Errors
 /// Only if a value can't be JSON at all, which none here is.
 pub fn check_json(sheet: &CheckSheet<'_>) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&document(sheet))
+}
+
+/// The same in one line, for one round of many.
+///
+/// # Errors
+/// As `check_json`.
+pub fn check_json_line(sheet: &CheckSheet<'_>) -> serde_json::Result<String> {
+    serde_json::to_string(&document(sheet))
+}
+
+fn document<'a>(sheet: &CheckSheet<'a>) -> Document<'a> {
     let report = sheet.report;
     let nodes = report.nodes.iter().map(|node| Node {
         name: &node.name,
@@ -95,7 +107,7 @@ pub fn check_json(sheet: &CheckSheet<'_>) -> serde_json::Result<String> {
         })
     });
     let left = report.leftovers.iter();
-    let document = Document {
+    Document {
         format: CHECK_DOCUMENT_FORMAT,
         outcome: match sheet.exit {
             ExitCode::Done => "equal",
@@ -109,6 +121,5 @@ pub fn check_json(sheet: &CheckSheet<'_>) -> serde_json::Result<String> {
         drift: drift.collect(),
         leftovers: left.map(|left| Leftover { what: &left.what, nodes: &left.nodes, remedy: left.remedy }).collect(),
         unknown: &report.unknown,
-    };
-    serde_json::to_string_pretty(&document)
+    }
 }

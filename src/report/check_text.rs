@@ -1,6 +1,7 @@
 //! What `check` found, as a DBA reads it at a glance.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::check::{Difference, Group, Kind, NodeState, PRESENCE, Report, Role as Part, Scope};
 
@@ -121,6 +122,18 @@ pub fn check_text(sheet: &CheckSheet<'_>, style: &Style) -> String {
     text
 }
 
+/// One round of many, in a line: when, and what of it is not as it should be.
+#[must_use]
+pub fn check_line(sheet: &CheckSheet<'_>, since: Duration, style: &Style) -> String {
+    let (role, verdict) = verdict(sheet);
+    let ill = sheet.report.nodes.iter().filter(|node| !node.problems.is_empty());
+    let ill = ill.map(|node| format!("{}: {}", node.name, node.problems.join(", ")));
+    let missing = sheet.report.unreached.iter().map(|name| format!("{name}: not reached"));
+    let left = sheet.report.leftovers.iter().map(|left| format!("left: {} on {}", left.what, left.nodes.join(", ")));
+    let parts: Vec<String> = std::iter::once(verdict).chain(ill).chain(missing).chain(left).collect();
+    format!("[{:>9.1} s] {}", since.as_secs_f64(), style.paint(role, &parts.join("; ")))
+}
+
 fn node(node: &NodeState) -> Vec<(Role, String)> {
     let (role, mut state) = match (node.problems.is_empty(), node.tables) {
         (true, Some(_)) => (Role::Good, "healthy".to_owned()),
@@ -216,7 +229,7 @@ fn verdict(sheet: &CheckSheet<'_>) -> (Role, String) {
     }
     if !report.healthy() {
         role = if role == Role::Good { Role::Warn } else { role };
-        parts.push("NOT ALL SERVERS ARE HEALTHY AND COMPARED: see above".to_owned());
+        parts.push("NOT ALL SERVERS ARE HEALTHY AND COMPARED".to_owned());
     }
     if !report.leftovers.is_empty() {
         role = if role == Role::Good { Role::Warn } else { role };

@@ -17,6 +17,7 @@ mod bad_input_job;
 mod bad_input_names;
 mod boundaries;
 mod check;
+mod check_watch;
 mod child;
 mod convert;
 mod demo;
