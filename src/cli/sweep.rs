@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_strategies::{Reason, ReasonCode};
 use serde_json::json;
 
 use super::args::{CleanupArgs, Format};
@@ -47,9 +48,11 @@ pub(super) async fn cleanup(args: &CleanupArgs) -> Result<ExitCode, CliError> {
         // A job that began meanwhile uses the same names.
         let table = &left.entry.job.plan.table;
         if store.entries(false).await?.iter().any(|entry| entry.job.plan.table == *table) {
-            return Err(CliError::Surroundings(format!(
-                "a job on {table} has begun meanwhile; nothing of it was touched"
-            )));
+            return Err(CliError::Refused(vec![Reason::new(
+                ReasonCode::JobActive,
+                format!("a job on {table} has begun meanwhile; nothing of it was touched"),
+                "run cleanup again when that job is over: see driftless status",
+            )]));
         }
         let objects = objects(&left.entry, &discovered)?;
         match left.entry.job.phase {

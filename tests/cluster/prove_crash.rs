@@ -267,7 +267,7 @@ async fn a_trigger_that_one_node_lost_is_made_anew_or_undone() {
             let trigger = format!("{}.driftless_{job}_{lost}", test.schema.quoted());
             test.standing("all nodes have caught up").await;
             let drop = format!("DROP TRIGGER {trigger}");
-            // With nobody writing: DDL that does not replicate and appliers would wait for each other, and the cluster for both.
+            // With nobody writing: a DDL that does not replicate, among writers, once left the whole cluster waiting.
             test.plain(2).run(&["SET SESSION wsrep_on = OFF", &drop]).await;
             let writers = trial.writers();
             let ended = resume(&test.nodes()[1], &job, &PACE).end(RUN).await;
