@@ -10,7 +10,7 @@ use crate::plan::{CopySpec, Estimate, PLAN_FORMAT, Plan, PlanNode, Step, StepCos
 use crate::shape::{Fingerprint, TableShape};
 use crate::verdict::{Decision, Fits, Reason, ReasonCode as Code, Verdict};
 use crate::words::list;
-use crate::{binlog_stream, native, nbo, rsu, toi, trigger_copy};
+use crate::{binlog_stream, lint, native, nbo, rsu, toi, trigger_copy};
 
 /// Longest stall that is accepted when the user names none, milliseconds.
 pub const MAX_STALL_MS: u64 = 1000;
@@ -29,6 +29,12 @@ pub struct Options {
     pub keep_retired: bool,
     /// Longest stall of writers that a step may cause, milliseconds.
     pub max_stall_ms: u64,
+    /// Lints that are meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Code>,
+    /// Let every lint that is not allowed stand in the way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deny_lints: bool,
     /// The altered table as a rehearsal showed it, for when the dry run was impossible. Not stored with the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TableShape>,
@@ -42,6 +48,8 @@ impl Default for Options {
             allow_drop_add: Vec::new(),
             keep_retired: false,
             max_stall_ms: MAX_STALL_MS,
+            allow: Vec::new(),
+            deny_lints: false,
             target: None,
         }
     }
@@ -91,7 +99,12 @@ type Judged = (&'static dyn Strategy, Result<Fit, Vec<Reason>>);
 pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
     let mut blockers = blockers::find(facts, alter);
     if blockers::hopeless(facts) {
-        return Decision { blockers, verdicts: Vec::new(), plan: None };
+        let (lints, allowed_lints) = (Vec::new(), Vec::new());
+        return Decision { blockers, lints, allowed_lints, verdicts: Vec::new(), plan: None };
+    }
+    let lints = lint::find(facts, alter, wishes);
+    if wishes.deny_lints {
+        blockers.extend(lints.found.iter().map(lint::denied));
     }
     let judged: Vec<Judged> = MENU.iter().map(|strategy| (*strategy, strategy.judge(facts, alter, wishes))).collect();
     let preferred = judged.iter().find_map(|(strategy, judgement)| judgement.is_ok().then(|| strategy.name()));
@@ -104,7 +117,8 @@ pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
     }
     let plan = chosen
         .filter(|_| blockers.is_empty())
-        .map(|(strategy, fit)| write_plan(strategy, fit, facts, alter, wishes, preferred));
+        .map(|(strategy, fit)| write_plan(strategy, fit, facts, alter, wishes, preferred))
+        .map(|plan| Plan { warnings: [plan.warnings, lints.idle].concat(), ..plan });
     let verdicts = judged
         .into_iter()
         .map(|(strategy, judgement)| match judgement {
@@ -112,7 +126,7 @@ pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
             Err(reasons) => Verdict { strategy: strategy.name(), fits: Fits::No, reasons },
         })
         .collect();
-    Decision { blockers, verdicts, plan }
+    Decision { blockers, lints: lints.found, allowed_lints: lints.allowed, verdicts, plan }
 }
 
 fn forced_in_vain(name: StrategyName, preferred: Option<StrategyName>) -> Reason {

@@ -121,6 +121,9 @@ pub struct Load {
     pub row_bytes: u64,
     /// Longest open transaction on any node, seconds.
     pub longest_transaction_s: u64,
+    /// The next AUTO_INCREMENT value; `None` when the table has none, or an older driftless read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_increment: Option<u64>,
 }
 
 /// What a dry run of the alter on a temporary table gave.

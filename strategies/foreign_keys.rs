@@ -65,7 +65,8 @@ pub fn shadow_alter(alter: &Alter, source: &TableShape) -> String {
     alter.clauses.iter().filter(stays).map(|clause| clause.text.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn dropped(key: &ForeignKey, source: &TableShape, alter: &Alter) -> bool {
+/// Whether the alter drops that foreign key.
+pub(crate) fn dropped(key: &ForeignKey, source: &TableShape, alter: &Alter) -> bool {
     alter.clauses.iter().filter_map(|clause| constraint_dropped(clause, source)).any(|name| key.name.same(name))
         || alter
             .clauses

@@ -18,6 +18,7 @@ pub mod copy_spec;
 pub mod copy_steps;
 pub mod facts;
 pub mod foreign_keys;
+pub mod lint;
 pub mod mapping;
 pub mod name;
 pub mod native;

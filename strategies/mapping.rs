@@ -51,14 +51,15 @@ pub fn map_columns(
 }
 
 /// What the alter does to the columns of the source.
-struct Moves<'a> {
+pub(crate) struct Moves<'a> {
     /// Name before and after.
     renamed: Vec<(&'a Ident, &'a Ident)>,
     dropped: Vec<&'a Ident>,
 }
 
 impl<'a> Moves<'a> {
-    fn of(alter: &'a Alter, source: &TableShape) -> Self {
+    /// Reads the clauses.
+    pub(crate) fn of(alter: &'a Alter, source: &TableShape) -> Self {
         let mut moves = Self { renamed: Vec::new(), dropped: Vec::new() };
         for clause in &alter.clauses {
             if let Some((from, to)) = renames(clause)
@@ -74,7 +75,7 @@ impl<'a> Moves<'a> {
     }
 
     /// The source's column whose values belong into the target's column of that name.
-    fn origin<'s>(&self, source: &'s TableShape, name: &Ident) -> Option<&'s Column> {
+    pub(crate) fn origin<'s>(&self, source: &'s TableShape, name: &Ident) -> Option<&'s Column> {
         if let Some((from, _)) = self.renamed.iter().find(|(_, to)| to.same(name)) {
             return source.column(from);
         }

@@ -135,6 +135,56 @@ reason_codes! {
     ClauseUnknown = "clause-unknown",
     /// The server's version has a known defect that the strategy can meet.
     ServerDefect = "server-defect",
+    /// A lint is allowed that the change does not give.
+    IdlePermission = "idle-permission",
+    /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.
+    LintImplicitDefault = "lint-implicit-default",
+    /// A TIMESTAMP names no default, and the server gives it one.
+    LintTimestampDefault = "lint-timestamp-default",
+    /// A column's new definition leaves out an attribute that the column has.
+    LintAttributeLost = "lint-attribute-lost",
+    /// Members of an ENUM or SET change their numbers.
+    LintEnumOrder = "lint-enum-order",
+    /// An AUTO_INCREMENT column is near the end of its type.
+    LintIntegerRange = "lint-integer-range",
+    /// A column's new definition names no character set, and the column gets another one.
+    LintCharsetConverted = "lint-charset-converted",
+    /// CONVERT TO CHARACTER SET makes TEXT columns bigger.
+    LintTextWidened = "lint-text-widened",
+    /// The table's default character set changes, its columns do not.
+    LintDefaultCharset = "lint-default-charset",
+    /// Something gets utf8mb3, which can't hold every character.
+    LintUtf8mb3 = "lint-utf8mb3",
+    /// A column of a unique key gets a collation that finds other values equal.
+    LintUniqueCollation = "lint-unique-collation",
+    /// A new key has the same columns as another one.
+    LintDuplicateKey = "lint-duplicate-key",
+    /// A key is the beginning of another one.
+    LintRedundantKey = "lint-redundant-key",
+    /// A new unique key has columns that may be NULL.
+    LintNullableUnique = "lint-nullable-unique",
+    /// A key is longer than the server takes.
+    LintKeyTooLong = "lint-key-too-long",
+    /// The table loses its primary key.
+    LintNoPrimaryKey = "lint-no-primary-key",
+    /// No index serves a foreign key of the table any more.
+    LintForeignKeyIndex = "lint-foreign-key-index",
+    /// A column of a foreign key gets another type than the column that it points at.
+    LintForeignKeyColumn = "lint-foreign-key-column",
+    /// A new name is a reserved word.
+    LintReservedWord = "lint-reserved-word",
+    /// A column is renamed, which old code can't follow.
+    LintColumnRename = "lint-column-rename",
+    /// A column takes a name that another column had.
+    LintNameReused = "lint-name-reused",
+}
+
+impl ReasonCode {
+    /// Whether it is a finding about the change itself, which can be allowed.
+    #[must_use]
+    pub fn is_lint(self) -> bool {
+        self.as_str().starts_with("lint-")
+    }
 }
 
 /// What one strategy says of a change.
@@ -163,6 +213,12 @@ pub enum Fits {
 pub struct Decision {
     /// What stands in the way of every strategy (a node down, drift, …).
     pub blockers: Vec<Reason>,
+    /// What the change does that its author may not have meant.
+    #[serde(default)]
+    pub lints: Vec<Reason>,
+    /// The same where the user allows it.
+    #[serde(default)]
+    pub allowed_lints: Vec<Reason>,
     /// One verdict a strategy, in order of preference.
     pub verdicts: Vec<Verdict>,
     /// The plan; `None` when blocked or when nothing fits.

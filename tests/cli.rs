@@ -230,6 +230,51 @@ fn a_plan_from_facts_asks_no_server_and_is_the_same_every_time() {
 }
 
 #[test]
+fn lints_warn_are_allowed_by_name_and_stop_a_check_when_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = facts_file(dir.path(), "facts.json", |_| {});
+    let plan = |more: &[&str]| driftless(&[&["plan", "--facts", facts.as_str()], more].concat());
+    let rename = ["--table", "shop.orders", "--alter", "RENAME COLUMN remark TO note"];
+    let allow = ["--allow", "lint-column-rename"];
+    //  more flags                                       code  says                                  why
+    let cases: [(&[&str], i32, &str, &str); 6] = [
+        (&[], 0, "lint-column-rename", "a warning stops nothing"),
+        (&allow, 0, "Allowed lint-column-rename", "and is counted where it is allowed"),
+        (&["--deny-lints"], 3, "if it is meant, --allow lint-column-rename", "it stops the check that wants that"),
+        (&["--deny-lints", allow[0], allow[1]], 0, "Allowed lint-column-rename", "not where it is allowed"),
+        (&["--allow", "lint-enum-order"], 0, "idle-permission", "a permission for nothing is told"),
+        (&["--format", "markdown"], 0, "lint-column-rename", "in a comment too"),
+    ];
+    for (more, expected, says, why) in cases {
+        let output = plan(&[&rename[..], more].concat());
+        let said = out(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!((code(&output), err(&output).as_str()), (expected, ""), "{why}: {said}");
+        assert!(said.contains(says), "{why}: {said}");
+    }
+    let json = plan(&[&rename[..], &allow, &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    let decision = &json["decision"];
+    assert_eq!((&decision["lints"], &decision["allowed_lints"][0]["code"]), (&serde_json::json!([]), &allow[1].into()));
+    assert_eq!(decision["plan"]["options"]["allow"], serde_json::json!([allow[1]]), "the plan keeps it");
+
+    let file = dir.path().join("changes.toml");
+    let change = "[[change]]\ntable = 'shop.orders'\nalter = 'RENAME COLUMN remark TO note'\n";
+    for (text, expected) in [
+        (format!("[defaults]\ndeny-lints = true\n{change}"), 3),
+        (format!("[defaults]\ndeny-lints = true\n{change}allow = ['lint-column-rename']\n"), 0),
+        (format!("{change}allow = ['lint-colum-rename']\n"), 2),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let output = plan(&[file.to_str().unwrap()]);
+        assert_eq!(code(&output), expected, "{text}: {}", err(&output));
+        assert_eq!(err(&output).contains("no lint is called 'lint-colum-rename'; there are"), expected == 2, "{text}");
+    }
+    let unknown = plan(&[&rename[..], &["--allow", "drop-and-add"]].concat());
+    assert_eq!((code(&unknown), out(&unknown).as_str()), (2, ""));
+    assert!(err(&unknown).contains("no lint is called 'drop-and-add'; there are lint-"), "{}", err(&unknown));
+}
+
+#[test]
 fn facts_that_cannot_be_judged_from_are_usage_errors() {
     let dir = tempfile::tempdir().unwrap();
     let good = facts_file(dir.path(), "good.json", |_| {});

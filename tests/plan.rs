@@ -163,6 +163,8 @@ fn brief(decision: &Decision) -> String {
         }
     };
     each("blocker", &decision.blockers);
+    each("lint", &decision.lints);
+    each("allowed lint", &decision.allowed_lints);
     for verdict in &decision.verdicts {
         let fits = match verdict.fits {
             Fits::Yes => "yes",
@@ -210,7 +212,7 @@ fn every_case_is_decided_as_written() {
 }
 
 /// Files of the pure crate that can put a code into a decision.
-const DECIDING: [&str; 14] = [
+const DECIDING: [&str; 21] = [
     "binlog_stream.rs",
     "blockers.rs",
     "choose.rs",
@@ -219,6 +221,13 @@ const DECIDING: [&str; 14] = [
     "copy_spec.rs",
     "copy_steps.rs",
     "foreign_keys.rs",
+    "lint/attributes.rs",
+    "lint/charsets.rs",
+    "lint/find.rs",
+    "lint/key_length.rs",
+    "lint/keys.rs",
+    "lint/names.rs",
+    "lint/ranges.rs",
     "mapping.rs",
     "native.rs",
     "nbo.rs",
@@ -246,6 +255,17 @@ fn every_code_that_a_decision_can_give_has_a_case() {
         .collect();
     assert!(given.len() > 25, "the scan found only {given:?}");
     assert!(uncovered.is_empty(), "no case for: {uncovered:?}");
+}
+
+/// A heading a lint, with what, why and what to do below it.
+#[test]
+fn every_lint_is_in_the_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lints.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let told: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let codes: BTreeSet<&str> =
+        ReasonCode::ALL.iter().filter(|code| code.is_lint()).map(|code| code.as_str()).collect();
+    assert_eq!(told, codes, "docs/lints.md");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use driftless_strategies::lint;
 
 use crate::config::ConnectArgs;
 use crate::config::units::duration;
@@ -132,6 +133,12 @@ pub(super) struct ChangeArgs {
     /// Accept that a column dropped and added under the same name loses its values; repeatable
     #[arg(long, value_name = "COLUMN")]
     pub(super) allow_drop_add: Vec<String>,
+    /// Do not warn of what this lint finds; repeatable (docs/lints.md has the codes)
+    #[arg(long, value_name = "CODE", value_parser = lint::code)]
+    pub(super) allow: Vec<driftless_strategies::ReasonCode>,
+    /// Refuse the change while a lint that is not allowed finds anything
+    #[arg(long)]
+    pub(super) deny_lints: bool,
     /// Keep the old table after the switch
     #[arg(long)]
     pub(super) keep_retired: bool,

@@ -42,6 +42,8 @@ fn overlay(made: &mut Change, said: &Settings) {
     change.strategy = said.strategy.or(change.strategy);
     set(&mut change.allow_lossy, said.allow_lossy.as_ref());
     set(&mut change.allow_drop_add, said.allow_drop_add.as_ref());
+    set(&mut change.allow, said.allow.as_ref());
+    set(&mut change.deny_lints, said.deny_lints.as_ref());
     set(&mut change.keep_retired, said.keep_retired.as_ref());
     set(&mut change.max_stall, said.max_stall.as_ref());
     set(&mut change.max_transaction_age, said.max_transaction_age.as_ref());

@@ -225,6 +225,8 @@ pub(super) fn options(change: &ChangeArgs) -> Result<Options, CliError> {
         force: change.strategy,
         allow_lossy: idents("--allow-lossy", &change.allow_lossy)?,
         allow_drop_add: idents("--allow-drop-add", &change.allow_drop_add)?,
+        allow: change.allow.clone(),
+        deny_lints: change.deny_lints,
         keep_retired: change.keep_retired,
         max_stall_ms: u64::try_from(change.max_stall.as_millis()).unwrap_or(u64::MAX),
         ..Options::default()

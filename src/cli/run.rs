@@ -363,6 +363,8 @@ async fn still_true(saved: &Plan, servers: &Servers, flags: &ChangeArgs) -> Resu
         strategy: options.force,
         allow_lossy: names(&options.allow_lossy),
         allow_drop_add: names(&options.allow_drop_add),
+        allow: options.allow.clone(),
+        deny_lints: options.deny_lints,
         keep_retired: options.keep_retired,
         max_stall: Duration::from_millis(options.max_stall_ms),
         ..flags.clone()

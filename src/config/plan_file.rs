@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use driftless_strategies::{ReasonCode, lint};
 use serde::{Deserialize, Deserializer};
 
 use super::error::ConfigError;
@@ -19,6 +20,11 @@ pub struct Settings {
     pub allow_lossy: Option<Vec<String>>,
     /// `--allow-drop-add`.
     pub allow_drop_add: Option<Vec<String>>,
+    /// `--allow`.
+    #[serde(deserialize_with = "lints")]
+    pub allow: Option<Vec<ReasonCode>>,
+    /// `--deny-lints`.
+    pub deny_lints: Option<bool>,
     /// `--keep-retired`.
     pub keep_retired: Option<bool>,
     /// `--postpone-cutover-file`.
@@ -132,6 +138,12 @@ fn time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Erro
     units::duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
+fn lints<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<ReasonCode>>, D::Error> {
+    let codes = Vec::<String>::deserialize(input)?;
+    let codes: Result<Vec<ReasonCode>, String> = codes.iter().map(|text| lint::code(text)).collect();
+    codes.map(Some).map_err(serde::de::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +151,14 @@ mod tests {
     #[test]
     fn reads_changes_with_defaults() {
         let file = parse(
-            "[defaults]\nmax-stall = '2s'\n[[change]]\ntable = 'shop.orders'\nalter = 'ADD COLUMN a int'\nworkers = 2\n\
-             [[change]]\nalter = 'ALTER TABLE shop.items FORCE'\n",
+            "[defaults]\nmax-stall = '2s'\ndeny-lints = true\n[[change]]\ntable = 'shop.orders'\nalter = 'ADD COLUMN a int'\n\
+             workers = 2\nallow = ['lint-column-rename']\n[[change]]\nalter = 'ALTER TABLE shop.items FORCE'\n",
         )
         .unwrap();
         assert_eq!(file.defaults.max_stall, Some(Duration::from_secs(2)));
         assert_eq!(file.changes[0].settings.workers, Some(2));
+        assert_eq!(file.changes[0].settings.allow, Some(vec![ReasonCode::LintColumnRename]));
+        assert_eq!((file.defaults.deny_lints, &file.changes[1].settings.allow), (Some(true), &None));
         assert_eq!((file.changes[1].table.clone(), file.changes.len()), (None, 2));
     }
 
@@ -157,6 +171,13 @@ mod tests {
             ("[[change]]\nalter = 'FORCE'\nmax-stall = 2\n", "max-stall"),
             ("[[change]]\ntable = 'a.b'\n", "missing field `alter`"),
             ("[[change]]\nalter = 'FORCE'\nstrategy = 'magic'\n", "magic"),
+            (
+                "[[change]]\nalter = 'FORCE'\nallow = ['lint-nothing']\n",
+                "no lint is called 'lint-nothing'; there are lint-",
+            ),
+            ("[[change]]\nalter = 'FORCE'\nallow = 'lint-column-rename'\n", "allow"),
+            ("[defaults]\nallow = ['drop-and-add']\n[[change]]\nalter = 'FORCE'\n", "no lint is called 'drop-and-add'"),
+            ("[[change]]\nalter = 'FORCE'\ndeny-lints = 'yes'\n", "deny-lints"),
             ("[default]\n[[change]]\nalter = 'FORCE'\n", "unknown field `default`"),
             ("", "missing field `change`"),
             ("change = []\n", "no [[change]]"),

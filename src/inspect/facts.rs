@@ -257,5 +257,6 @@ fn load(size: Size, seen: &[Examined]) -> Load {
         index_bytes: size.index_bytes,
         row_bytes: size.row_bytes,
         longest_transaction_s: seen.iter().map(|seen| seen.longest_s).max().unwrap_or(0),
+        auto_increment: size.auto_increment,
     }
 }

@@ -36,6 +36,8 @@ pub struct Size {
     pub index_bytes: u64,
     /// Average bytes of a row.
     pub row_bytes: u64,
+    /// The next AUTO_INCREMENT value; `None` when the table has none.
+    pub auto_increment: Option<u64>,
 }
 
 /// Reads a table; `None` when it is not there.
@@ -91,7 +93,13 @@ fn header(row: &Row) -> TableShape {
 
 fn size(row: &Row) -> Size {
     let number = |index: usize| row.u64(index).unwrap_or(0);
-    Size { rows: number(8), data_bytes: number(9), index_bytes: number(10), row_bytes: number(11) }
+    Size {
+        rows: number(8),
+        data_bytes: number(9),
+        index_bytes: number(10),
+        row_bytes: number(11),
+        auto_increment: row.u64(12),
+    }
 }
 
 async fn checks(session: &mut dyn Session, dialect: Dialect, table: &TableName) -> Result<Vec<(Ident, String)>, Fault> {

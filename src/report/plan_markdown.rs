@@ -6,7 +6,9 @@ use driftless_strategies::words::{count, many};
 use driftless_strategies::{Facts, Plan, Step, StrategyName};
 
 use super::markdown::{code, table, text};
-use super::plan_text::{self, PlanSheet, estimate_rows, in_the_way, refused_because, step_name};
+use super::plan_text::{
+    self, LINT_ALLOWED_BY, PlanSheet, allowed_lints, estimate_rows, in_the_way, refused_because, step_name, told_lints,
+};
 
 /// The whole decision as Markdown, the answer first; the same bytes for the same input. `notes` are things that were
 /// not looked at, in words.
@@ -25,6 +27,7 @@ pub fn plan_markdown(sheet: &PlanSheet<'_>, notes: &[String]) -> String {
     parts.extend(untried(decision).map(|reason| format!("> {}; {}.\n", text(&reason.what), text(&reason.remedy))));
     parts.extend(notes.iter().map(|note| format!("> {}\n", text(note))));
     parts.push(surroundings(facts));
+    parts.extend(lints(decision));
     if !decision.verdicts.is_empty() {
         let chosen = decision.plan.as_ref().map(|plan| plan.strategy);
         let rows: Vec<_> = decision.verdicts.iter().flat_map(|verdict| verdict_rows(verdict, chosen)).collect();
@@ -58,6 +61,18 @@ fn heading(facts: &Facts, decision: &Decision) -> String {
 fn reasons(reasons: &[Reason]) -> String {
     let row = |reason: &Reason| vec![reason.code.as_str().to_owned(), reason.what.clone(), reason.remedy.clone()];
     table(&["code", "what", "what to do"], &reasons.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What the lints found beyond what stands in the way already, and what is allowed.
+fn lints(decision: &Decision) -> Option<String> {
+    let (found, allowed) = (told_lints(decision), allowed_lints(decision));
+    let mut parts: Vec<String> = Vec::new();
+    if !found.is_empty() {
+        parts.push(reasons(&found));
+        parts.push(format!("To allow one: {}.\n", text(LINT_ALLOWED_BY)));
+    }
+    parts.extend(allowed.map(|codes| format!("Allowed: {}.\n", text(&codes))));
+    (!parts.is_empty()).then(|| titled("Lints", &parts.join("\n")))
 }
 
 fn about_trial(reason: &Reason) -> bool {

@@ -33,6 +33,7 @@ pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
         parts.push(refusal(sheet, style));
     }
     parts.push(head(sheet, style));
+    parts.extend(lints(decision, style));
     if !decision.verdicts.is_empty() {
         parts.push(titled(style, "Strategies", &verdicts(decision, style)));
     }
@@ -89,6 +90,49 @@ fn reasons(reasons: &[Reason], role: Role, style: &Style) -> String {
         }
     }
     style.list(rows)
+}
+
+/// What the lints found beyond what stands in the way already, and what is allowed.
+fn lints(decision: &Decision, style: &Style) -> Option<String> {
+    let found = told_lints(decision);
+    let allowed = allowed_lints(decision);
+    if found.is_empty() && allowed.is_none() {
+        return None;
+    }
+    let line = |label: &str, text: &str| vec![(Role::Dim, label.to_owned()), (Role::Dim, text.to_owned())];
+    let mut rows: Vec<Row> = allowed.iter().map(|codes| line("Allowed", codes)).collect();
+    let mut body = String::new();
+    if !found.is_empty() {
+        rows.push(line("To allow", LINT_ALLOWED_BY));
+        body = reasons(&found, Role::Warn, style) + "\n";
+    }
+    body.push_str(&style.list(rows));
+    Some(titled(style, "Lints", &body))
+}
+
+/// How a lint is silenced.
+pub(super) const LINT_ALLOWED_BY: &str =
+    "--allow CODE, or allow = [\"CODE\"] in the plan file; docs/lints.md explains each";
+
+/// The findings that do not stand in the way.
+pub(super) fn told_lints(decision: &Decision) -> Vec<Reason> {
+    let denied = |lint: &Reason| decision.blockers.iter().any(|blocker| blocker.code == lint.code);
+    decision.lints.iter().filter(|lint| !denied(lint)).cloned().collect()
+}
+
+/// The codes that are allowed and were found, each with how often when it is more than once.
+pub(super) fn allowed_lints(decision: &Decision) -> Option<String> {
+    let mut codes: Vec<(&str, usize)> = Vec::new();
+    for lint in &decision.allowed_lints {
+        match codes.iter_mut().find(|(code, _)| *code == lint.code.as_str()) {
+            Some((_, times)) => *times += 1,
+            None => codes.push((lint.code.as_str(), 1)),
+        }
+    }
+    let one =
+        |(code, times): &(&str, usize)| if *times == 1 { (*code).to_owned() } else { format!("{code} ({times})") };
+    let told: Vec<String> = codes.iter().map(one).collect();
+    (!told.is_empty()).then(|| list(&told))
 }
 
 fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {

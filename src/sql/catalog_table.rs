@@ -65,12 +65,13 @@ pub fn fresh_sizes(dialect: Dialect) -> Option<Sql> {
 }
 
 /// The table itself: stored schema and name, type, engine, row format, collation, options, comment; rows, data bytes,
-/// index bytes, average row.
+/// index bytes, average row, next AUTO_INCREMENT value.
 #[must_use]
 pub fn table(name: &TableName) -> Sql {
     Sql::new(
         "SELECT table_schema, table_name, table_type, engine, row_format, table_collation, create_options, \
-         table_comment, table_rows, data_length, index_length, avg_row_length FROM information_schema.tables WHERE ",
+         table_comment, table_rows, data_length, index_length, avg_row_length, auto_increment \
+         FROM information_schema.tables WHERE ",
     )
     .sql(&named("table_schema", "table_name", name))
 }
