@@ -52,9 +52,6 @@ if ((${#packages[@]})); then
     rm -f "$log"
 fi
 
-# The unit tests hold many sockets at once; a shell's usual limit is 1024.
-if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt 8192 ]; then ulimit -Sn 8192 2>/dev/null || true; fi
-
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
