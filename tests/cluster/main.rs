@@ -32,3 +32,4 @@ mod prove_race;
 mod prove_watch;
 mod session;
 mod throttle;
+mod typical;
