@@ -25,8 +25,8 @@ pub(super) async fn watch(ports: Ports, at: Phase) -> Fault {
 /// # Errors
 /// `Refused` when tables differ, `Failed` when changes have not come into the shadow since a trigger went.
 pub(super) async fn look(ports: &Ports, at: Phase) -> Result<(), Fault> {
-    passing(ports.nodes.same(at).await)?;
-    let Some(standing) = passing(ports.objects.standing().await)? else { return Ok(()) };
+    known(ports.nodes.same(at).await)?;
+    let Some(standing) = known(ports.objects.standing().await)? else { return Ok(()) };
     if phase::whole(&standing) {
         return Ok(());
     }
@@ -36,10 +36,14 @@ pub(super) async fn look(ports: &Ports, at: Phase) -> Result<(), Fault> {
     )))
 }
 
-fn passing<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+/// What was said, unless nothing could be said now.
+fn known<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
     match answer {
         Ok(seen) => Ok(Some(seen)),
-        Err(Fault::Busy(_) | Fault::Lost(_)) => Ok(None),
-        Err(fault @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_))) => Err(fault),
+        Err(fault @ Fault::Refused(_)) => Err(fault),
+        Err(fault @ (Fault::Busy(_) | Fault::Lost(_) | Fault::Rows { .. } | Fault::Failed(_))) => {
+            tracing::debug!(%fault, "tables and triggers could not be looked at");
+            Ok(None)
+        }
     }
 }
