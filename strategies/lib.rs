@@ -22,6 +22,9 @@ pub mod mapping;
 pub mod name;
 pub mod native;
 pub mod nbo;
+pub mod online;
+#[cfg(test)]
+mod online_tests;
 pub mod plan;
 pub mod rsu;
 #[cfg(test)]
@@ -39,6 +42,7 @@ pub use convert::{Conversion, conversion};
 pub use facts::{Facts, Flavour, Node, Topology, Version};
 pub use mapping::{Mapping, map_columns};
 pub use name::{Ident, NameError, TableName};
+pub use online::{Algorithm, Lock};
 pub use plan::{CopySpec, Estimate, Plan, Step, StrategyName};
 pub use shape::{Column, Fingerprint, ForeignKey, Key, TableShape, Trigger};
 pub use verdict::{Decision, Fits, Reason, ReasonCode, Verdict};
