@@ -67,9 +67,10 @@ impl Call {
         Self { child, seen, count, read: 0, out, err }
     }
 
-    /// `run` of a change, asking nothing.
+    /// `run` of a change by a copy, asking nothing: what these tests prove is the copy, whatever would be faster.
     pub fn run(node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
-        Self::start(node, &[&["run", "--yes", "--table", table, "--alter", alter], more].concat())
+        let change = ["run", "--yes", "--table", table, "--alter", alter, "--strategy", "trigger-copy"];
+        Self::start(node, &[&change, more].concat())
     }
 
     /// The next event that is wanted, past those returned before; `None` when the output ended first.
