@@ -6,7 +6,7 @@ use crate::alter::Alter;
 use crate::blockers;
 use crate::facts::{Facts, Topology};
 use crate::name::Ident;
-use crate::plan::{CopySpec, Estimate, PLAN_FORMAT, Plan, PlanNode, Step, StepCost, StrategyName};
+use crate::plan::{Estimate, Plan, PlanNode, Step, StepCost, StrategyName, Work};
 use crate::shape::{Fingerprint, TableShape};
 use crate::verdict::{Decision, Fits, Reason, ReasonCode as Code, Verdict};
 use crate::words::list;
@@ -50,8 +50,8 @@ impl Default for Options {
 /// Proof that a strategy judged the change and found it safe; made by `Strategy::judge` only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    /// Names, columns and key of the copy.
-    pub(crate) copy: CopySpec,
+    /// What the strategy works with.
+    pub(crate) work: Work,
     /// What the user should know.
     pub(crate) remarks: Vec<Reason>,
 }
@@ -143,7 +143,7 @@ fn write_plan(
         Topology::Galera { uuid, epoch, .. } => (Some(uuid.clone()), Some(*epoch)),
     };
     Plan {
-        format: PLAN_FORMAT,
+        format: fit.work.format(),
         strategy: strategy.name(),
         table: facts.name.clone(),
         alter: alter.text(),
@@ -152,7 +152,7 @@ fn write_plan(
         epoch,
         nodes: nodes(facts),
         fingerprint: facts.nodes.iter().find_map(|node| node.fingerprint.clone()).unwrap_or(Fingerprint(String::new())),
-        copy: fit.copy.clone(),
+        work: fit.work.clone(),
         steps,
         costs,
         estimate: draft.estimate,

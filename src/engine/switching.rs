@@ -7,8 +7,9 @@ use driftless_strategies::verdict::ReasonCode;
 
 use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
+use super::keeping::backoff;
 use super::phase;
-use super::run::{Engine, Guard, backoff};
+use super::run::{Engine, Guard};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::{Generation, Keep};

@@ -13,7 +13,8 @@ use super::plan_text::{self, PlanSheet, estimate_rows, in_the_way, refused_becau
 #[must_use]
 pub fn plan_markdown(sheet: &PlanSheet<'_>, notes: &[String]) -> String {
     let (facts, decision) = (sheet.facts, sheet.decision);
-    let mut parts = vec![heading(facts, decision), code("sql", &plan_text::change(sheet.alter))];
+    let mut parts =
+        vec![heading(facts, decision), code("sql", &plan_text::change(sheet.alter, decision.plan.as_ref()))];
     match &decision.plan {
         Some(plan) => {
             let sort = plan_text::sort(plan.strategy);
