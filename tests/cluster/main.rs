@@ -28,5 +28,7 @@ mod prove_control;
 mod prove_crash;
 mod prove_nodes;
 mod prove_race;
+mod prove_toi;
+mod prove_toi_nodes;
 mod session;
 mod throttle;

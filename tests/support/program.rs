@@ -73,6 +73,11 @@ impl Call {
         Self::start(node, &[&change, more].concat())
     }
 
+    /// `run` of a change by whatever driftless prefers.
+    pub fn preferred(node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
+        Self::start(node, &[&["run", "--yes", "--table", table, "--alter", alter], more].concat())
+    }
+
     /// The next event that is wanted, past those returned before; `None` when the output ended first.
     pub async fn event(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         loop {
