@@ -100,6 +100,10 @@ pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
         judgement.as_ref().ok().filter(|_| wanted).map(|fit| (*strategy, fit))
     });
     if let (Some(name), None) = (wishes.force, chosen) {
+        let own = judged.iter().filter(|(strategy, _)| strategy.name() == name);
+        let own = own.filter_map(|(_, judgement)| judgement.clone().err()).flatten();
+        let own: Vec<Reason> = own.filter(|reason| !blockers.contains(reason)).collect();
+        blockers.extend(own);
         blockers.push(forced_in_vain(name, preferred));
     }
     let plan = chosen

@@ -71,14 +71,17 @@ pub(super) fn refused_because(decision: &Decision) -> String {
     }
 }
 
-/// Why there is no plan: what blocks every strategy, else what the user could do something about, which are the refusals
-/// of strategies that are built and apply here.
+/// Why there is no plan: what blocks every strategy or the one that was asked for, else what the user could do something
+/// about, which are the refusals of strategies that are built and could do this sort of change here.
 #[must_use]
 pub fn in_the_way(decision: &Decision) -> Vec<Reason> {
     if !decision.blockers.is_empty() {
         return decision.blockers.clone();
     }
-    let hopeless = |code| matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
+    let hopeless = |code| {
+        let never = matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
+        never || matches!(code, ReasonCode::DataDependent | ReasonCode::NotProvable)
+    };
     let possible = |verdict: &&Verdict| !verdict.reasons.iter().any(|reason| hopeless(reason.code));
     decision.verdicts.iter().filter(possible).flat_map(|verdict| verdict.reasons.clone()).collect()
 }
