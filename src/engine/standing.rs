@@ -78,7 +78,8 @@ fn words(side: &Side) -> String {
     }
 }
 
-/// How a table differs from what was planned; `None` when it does not. The order of keys means nothing.
+/// How a table differs from what was planned; `None` when it does not. The order of keys means nothing, and the dry run
+/// shows defaults with other quotes and escapes than the catalog.
 fn differences(planned: &TableShape, real: &TableShape) -> Option<String> {
     let (planned, real) = (sorted(planned), sorted(real));
     if planned == real {
@@ -112,6 +113,11 @@ fn sorted(shape: &TableShape) -> TableShape {
         .referenced_by
         .sort_by(|one, other| (&one.schema, &one.table, &one.name).cmp(&(&other.schema, &other.table, &other.name)));
     shape.checks.sort();
+    for column in &mut shape.columns {
+        // Implied by the collation.
+        column.charset = None;
+        column.default = column.default.as_ref().map(|text| text.replace(['\'', '\\'], ""));
+    }
     shape
 }
 

@@ -110,6 +110,14 @@ async fn every_fact_holds_on_the_server() {
                  ADD t15 VARCHAR(5) NOT NULL DEFAULT '' COMMENT 'a \"quoted\" check', ADD t16 BIGINT UNSIGNED NOT NULL DEFAULT 7",
                 "INSTANT",
             ),
+            (
+                "ADD u1 VARCHAR(20) DEFAULT 'it''s \"so\"', ADD u2 CHAR(5) DEFAULT ' x ', ADD u3 TEXT, \
+                 ADD u4 FLOAT DEFAULT 0.1, ADD u5 INT DEFAULT '5', ADD u6 BOOLEAN DEFAULT TRUE, \
+                 ADD u7 ENUM('é','''') DEFAULT '''', ADD u8 VARCHAR(9) CHARACTER SET utf8 DEFAULT '', \
+                 ADD u9 DATETIME DEFAULT NULL, ADD u10 NCHAR(3), ADD u12 VARCHAR(3) BINARY, \
+                 ADD u11 UUID DEFAULT '00000000-0000-0000-0000-000000000001'",
+                "INSTANT",
+            ),
             ("DROP COLUMN s", "INSTANT"),
             ("RENAME COLUMN b TO bb", "INSTANT"),
             ("CHANGE bb b VARCHAR(60) CHARACTER SET utf8mb4", "INSTANT"),
@@ -174,6 +182,7 @@ async fn what_depends_on_rows_or_nodes_is_never_ordered() {
             ("ADD COLUMN u TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "data-dependent"),
             ("ADD COLUMN u INT AS (a + 1) STORED", "not-provable"),
             ("ADD COLUMN j JSON", "not-provable"),
+            ("ADD COLUMN n VARCHAR(9) DEFAULT 'a\\n'", "not-provable"),
             ("ADD COLUMN u INT CHECK (u > 5)", "not-provable"),
             ("DROP PRIMARY KEY", "not-provable"),
             ("FORCE", "not-provable"),
