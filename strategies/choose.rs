@@ -6,7 +6,7 @@ use crate::alter::Alter;
 use crate::blockers;
 use crate::facts::{Facts, Topology};
 use crate::name::Ident;
-use crate::plan::{CopySpec, Estimate, PLAN_FORMAT, Plan, PlanNode, Step, StepCost, StrategyName};
+use crate::plan::{Estimate, Plan, PlanNode, Step, StepCost, StrategyName, Work};
 use crate::shape::{Fingerprint, TableShape};
 use crate::verdict::{Decision, Fits, Reason, ReasonCode as Code, Verdict};
 use crate::words::list;
@@ -58,8 +58,8 @@ impl Default for Options {
 /// Proof that a strategy judged the change and found it safe; made by `Strategy::judge` only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    /// Names, columns and key of the copy.
-    pub(crate) copy: CopySpec,
+    /// What the strategy works with.
+    pub(crate) work: Work,
     /// What the user should know.
     pub(crate) remarks: Vec<Reason>,
 }
@@ -113,6 +113,10 @@ pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
         judgement.as_ref().ok().filter(|_| wanted).map(|fit| (*strategy, fit))
     });
     if let (Some(name), None) = (wishes.force, chosen) {
+        let own = judged.iter().filter(|(strategy, _)| strategy.name() == name);
+        let own = own.filter_map(|(_, judgement)| judgement.clone().err()).flatten();
+        let own: Vec<Reason> = own.filter(|reason| !blockers.contains(reason)).collect();
+        blockers.extend(own);
         blockers.push(forced_in_vain(name, preferred));
     }
     let plan = chosen
@@ -157,7 +161,7 @@ fn write_plan(
         Topology::Galera { uuid, epoch, .. } => (Some(uuid.clone()), Some(*epoch)),
     };
     Plan {
-        format: PLAN_FORMAT,
+        format: fit.work.format(),
         strategy: strategy.name(),
         table: facts.name.clone(),
         alter: alter.text(),
@@ -166,7 +170,7 @@ fn write_plan(
         epoch,
         nodes: nodes(facts),
         fingerprint: facts.nodes.iter().find_map(|node| node.fingerprint.clone()).unwrap_or(Fingerprint(String::new())),
-        copy: fit.copy.clone(),
+        work: fit.work.clone(),
         steps,
         costs,
         estimate: draft.estimate,

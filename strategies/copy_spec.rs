@@ -38,7 +38,7 @@ pub fn settle(plan: &Plan, source: &TableShape, shadow: &TableShape, alter: &Alt
     if plan.warnings.iter().any(|warning| warning.code == Code::DryRunImpossible) {
         return Ok(real);
     }
-    let differences = differences(&plan.copy, &real);
+    let differences = plan.work.copy().map_or_else(Vec::new, |planned| differences(planned, &real));
     if differences.is_empty() {
         return Ok(real);
     }
@@ -197,7 +197,7 @@ fn silent(old: &Column, new: &Column, code: Code, why: &str) -> Reason {
 }
 
 /// Under strict rules an INSERT that leaves out such a column fails: the copy's, the triggers', and so the application's.
-fn implicit_defaults(target: &TableShape, pairs: &[(Ident, Ident)], refusals: &mut Vec<Reason>) {
+pub(crate) fn implicit_defaults(target: &TableShape, pairs: &[(Ident, Ident)], refusals: &mut Vec<Reason>) {
     for column in &target.columns {
         let fed = pairs.iter().any(|(_, to)| to.same(&column.name)) || column.generated.is_some();
         if !fed && !column.nullable && column.default.is_none() && !column.auto_increment() {
@@ -314,7 +314,7 @@ fn rename(target: &mut TableShape, source: &TableShape, alter: &Alter) {
 mod tests {
     use super::*;
     use crate::alter::Clause;
-    use crate::plan::{Estimate, StrategyName};
+    use crate::plan::{Estimate, StrategyName, Work};
     use crate::shape::{Fingerprint, Key, KeyPart};
 
     fn ident(text: &str) -> Ident {
@@ -376,7 +376,7 @@ mod tests {
             epoch: None,
             nodes: Vec::new(),
             fingerprint: Fingerprint("f".into()),
-            copy: spec(&source(), target, alter, &Options::default(), &table).unwrap(),
+            work: Work::Copy(spec(&source(), target, alter, &Options::default(), &table).unwrap()),
             steps: Vec::new(),
             costs: Vec::new(),
             estimate: Estimate::default(),
@@ -421,7 +421,7 @@ mod tests {
         let change = alter(vec![ClauseKind::Force]);
         let planned = plan(&source(), &change, Vec::new());
         let real = settle(&planned, &source(), &source(), &change).unwrap();
-        assert_eq!(real, planned.copy);
+        assert_eq!(Some(&real), planned.work.copy());
         //  what happened to the shadow                                               what the refusal says
         type Change = fn(&mut TableShape);
         let cases: [(Change, &str); 4] = [

@@ -155,7 +155,7 @@ fn on_table(facts: &Facts, ms: u64, times: &str) -> (String, u64) {
     }
 }
 
-fn journal(facts: &Facts) -> StepCost {
+pub(crate) fn journal(facts: &Facts) -> StepCost {
     let (blocks, ms) = aside(facts);
     cost("create the journal (schema driftless), where missing".to_owned(), blocks, ms, "driftless cleanup")
 }

@@ -106,6 +106,10 @@ pub struct Node {
     pub holders: Vec<String>,
     /// Open transactions older than the limit, in words, oldest first.
     pub old_transactions: Vec<String>,
+    /// Open transactions that use the table, or may, in words: what an ordered DDL on it aborts. Files of before this was
+    /// asked have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_transactions: Vec<String>,
 }
 
 /// How big and how busy the table is.

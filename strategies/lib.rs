@@ -18,11 +18,15 @@ pub mod copy_spec;
 pub mod copy_steps;
 pub mod facts;
 pub mod foreign_keys;
+mod in_place;
 pub mod lint;
 pub mod mapping;
 pub mod name;
 pub mod native;
 pub mod nbo;
+pub mod online;
+#[cfg(test)]
+mod online_tests;
 pub mod plan;
 pub mod rsu;
 #[cfg(test)]
@@ -40,6 +44,7 @@ pub use convert::{Conversion, conversion};
 pub use facts::{Facts, Flavour, Node, Topology, Version};
 pub use mapping::{Mapping, map_columns};
 pub use name::{Ident, NameError, TableName};
-pub use plan::{CopySpec, Estimate, Plan, Step, StrategyName};
+pub use online::{Algorithm, Lock};
+pub use plan::{CopySpec, DirectSpec, Estimate, Plan, Step, StrategyName, Work};
 pub use shape::{Column, Fingerprint, ForeignKey, Key, TableShape, Trigger};
 pub use verdict::{Decision, Fits, Reason, ReasonCode, Verdict};

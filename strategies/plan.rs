@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Flavour, Version};
 use crate::name::{Ident, TableName};
+use crate::online::{Algorithm, Lock};
 use crate::shape::{Fingerprint, TableShape};
 
-/// Version of the plan's own format; a reader refuses a newer one.
-pub const PLAN_FORMAT: u32 = 1;
+/// The newest format of a plan that this version knows; a reader refuses a newer one. Each plan carries the oldest format
+/// that can hold it (`Work::format`), so that older versions still read what they can carry out.
+pub const PLAN_FORMAT: u32 = 2;
+/// The oldest format that is still read.
+pub const OLDEST_PLAN_FORMAT: u32 = 1;
 
 /// What a strategy is called in flags, plans and journals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -151,6 +155,15 @@ pub enum Step {
         /// Foreign keys of the source to be recreated on it.
         foreign_keys: Vec<ForeignKeyStep>,
     },
+    /// Change the table itself by one ALTER.
+    Alter {
+        /// The clauses as the user wrote them, without `ALGORITHM` and `LOCK`.
+        alter: String,
+        /// How the server must do it; it refuses when it can't.
+        algorithm: Algorithm,
+        /// What it may keep others from meanwhile.
+        lock: Lock,
+    },
     /// Create the three triggers.
     Triggers,
     /// Copy every row.
@@ -204,6 +217,47 @@ pub struct CopySpec {
     pub target: TableShape,
 }
 
+/// What one ALTER of the table itself is held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectSpec {
+    /// The table before: what must stand everywhere until the ALTER.
+    pub source: TableShape,
+    /// The table after, as the dry run showed it: what must stand everywhere then.
+    pub target: TableShape,
+    /// Tables that foreign keys tie to it: a lock on one of them stops the ALTER, and with it the cluster.
+    pub linked: Vec<TableName>,
+}
+
+/// What the strategy works with; decides which engine carries the plan out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Rows are copied into a shadow, which takes the table's place.
+    Copy(CopySpec),
+    /// The server changes the table itself.
+    Direct(DirectSpec),
+}
+
+impl Work {
+    /// The oldest format of plan and journal that can hold it.
+    #[must_use]
+    pub const fn format(&self) -> u32 {
+        match self {
+            Self::Copy(_) => 1,
+            Self::Direct(_) => 2,
+        }
+    }
+
+    /// Names, columns and key of a copy; `None` when there is none.
+    #[must_use]
+    pub const fn copy(&self) -> Option<&CopySpec> {
+        match self {
+            Self::Copy(spec) => Some(spec),
+            Self::Direct(_) => None,
+        }
+    }
+}
+
 /// Sizes and times, and how they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -240,7 +294,7 @@ pub struct PlanNode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// `PLAN_FORMAT`.
+    /// `Work::format` of its work.
     pub format: u32,
     /// The strategy.
     pub strategy: StrategyName,
@@ -258,8 +312,9 @@ pub struct Plan {
     pub nodes: Vec<PlanNode>,
     /// The table's fingerprint, equal on all of them.
     pub fingerprint: Fingerprint,
-    /// Names, columns and key of the copy.
-    pub copy: CopySpec,
+    /// What the strategy works with: `copy` or `direct` in the file.
+    #[serde(flatten)]
+    pub work: Work,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// What each step costs, in the same order.

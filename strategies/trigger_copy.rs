@@ -6,7 +6,7 @@ use crate::choose::{Draft, Fit, Options, Strategy, grouped, is_set, on};
 use crate::copy_spec::judged;
 use crate::copy_steps;
 use crate::facts::{DryRun, Facts, Flavour, Node, Topology, Version};
-use crate::plan::StrategyName;
+use crate::plan::{StrategyName, Work};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
 
@@ -24,7 +24,7 @@ impl Strategy for TriggerCopy {
         let mut reasons = Vec::new();
         bypasses(facts, &mut reasons);
         relations(facts, &mut reasons);
-        settings(facts, &mut reasons);
+        settings(facts, |_| true, &mut reasons);
         clauses(facts, alter, &mut reasons);
         let (target, unsure) = match &facts.dry_run {
             DryRun::Accepted { shape } => (Some(shape.as_ref().clone()), None),
@@ -55,14 +55,14 @@ impl Strategy for TriggerCopy {
                 }
                 remarks.extend(soft(facts, alter));
                 remarks.extend(copy_steps::remarks(facts, wishes));
-                Ok(Fit { copy, remarks })
+                Ok(Fit { work: Work::Copy(copy), remarks })
             }
             None => Err(reasons),
         }
     }
 
     fn plan(&self, fit: &Fit, facts: &Facts, alter: &Alter, wishes: &Options) -> Draft {
-        copy_steps::draft(facts, &fit.copy, alter, wishes)
+        fit.work.copy().map_or_else(Draft::default, |copy| copy_steps::draft(facts, copy, alter, wishes))
     }
 }
 
@@ -187,8 +187,9 @@ const SETTINGS: [Setting; 6] = [
     },
 ];
 
-fn settings(facts: &Facts, reasons: &mut Vec<Reason>) {
-    for setting in SETTINGS {
+/// Settings of those names that are as they must not be.
+pub(crate) fn settings(facts: &Facts, counts: fn(&str) -> bool, reasons: &mut Vec<Reason>) {
+    for setting in SETTINGS.into_iter().filter(|setting| counts(setting.name)) {
         let values = grouped(facts, |node| {
             let value = node.variables.get(setting.name).filter(|_| (setting.bad)(node, facts));
             value.cloned().into_iter().collect()

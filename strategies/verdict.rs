@@ -135,6 +135,14 @@ reason_codes! {
     ClauseUnknown = "clause-unknown",
     /// The server's version has a known defect that the strategy can meet.
     ServerDefect = "server-defect",
+    /// Whether the server can make the change, or with which values, depends on the rows or on the node.
+    DataDependent = "data-dependent",
+    /// What the change did could not be told from what was there before, or from what else could have happened.
+    NotProvable = "not-provable",
+    /// `ALGORITHM` or `LOCK` in the statement asks for what the strategy can't do.
+    HintRefused = "hint-refused",
+    /// Open transactions on the table will be aborted.
+    TransactionsAborted = "transactions-aborted",
     /// A lint is allowed that the change does not give.
     IdlePermission = "idle-permission",
     /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.

@@ -21,7 +21,9 @@ use driftless::report::plan_text::{PlanSheet, plan_text};
 use driftless::report::style::{Colour, Style};
 use driftless_strategies::choose::MENU;
 use driftless_strategies::verdict::{Decision, Fits, Reason, ReasonCode};
-use driftless_strategies::{Alter, Clause, Facts, Options, Step, StrategyName, TableName, choose};
+use driftless_strategies::{
+    Alter, Clause, Facts, Options, Plan, Step, StrategyName, TableName, TableShape, Work, choose,
+};
 use serde_json::Value;
 
 struct Case {
@@ -128,6 +130,9 @@ fn sample_sql(step: &Step) -> Vec<String> {
     let one = |text: &str| vec![text.to_owned()];
     match step {
         Step::Journal => one("CREATE DATABASE IF NOT EXISTS `driftless`"),
+        Step::Alter { alter, algorithm, lock } => {
+            vec![format!("ALTER TABLE `shop`.`orders` {alter}, ALGORITHM={algorithm}, LOCK={}", lock.as_str())]
+        }
         Step::Shadow { alter, foreign_keys } => {
             let mut all = one("CREATE TABLE `shop`.`_orders_shadow` LIKE `shop`.`orders`");
             if !alter.is_empty() {
@@ -176,12 +181,21 @@ fn brief(decision: &Decision) -> String {
     each("warning", &plan.warnings);
     let (strategy, table, nodes) = (plan.strategy, &plan.table, plan.nodes.len());
     writeln!(text, "plan {strategy} for {table} on {nodes} nodes, epoch {:?}", plan.epoch).unwrap();
-    for pair in &plan.copy.columns {
-        writeln!(text, "  column {} -> {} {:?}", pair.source, pair.shadow, pair.compare).unwrap();
+    match &plan.work {
+        Work::Copy(copy) => {
+            for pair in &copy.columns {
+                writeln!(text, "  column {} -> {} {:?}", pair.source, pair.shadow, pair.compare).unwrap();
+            }
+            let (key, unique, zero) = (&copy.key.source_index, &copy.new_unique, copy.zero_dates);
+            writeln!(text, "  key {key}, new unique {unique:?}, zero dates {zero}").unwrap();
+        }
+        Work::Direct(spec) => {
+            let names = |shape: &TableShape| -> Vec<String> {
+                shape.columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect()
+            };
+            writeln!(text, "  becomes {}; tied to {:?}", names(&spec.target).join(", "), spec.linked).unwrap();
+        }
     }
-    let copy = &plan.copy;
-    let (key, unique, zero) = (&copy.key.source_index, &copy.new_unique, copy.zero_dates);
-    writeln!(text, "  key {key}, new unique {unique:?}, zero dates {zero}").unwrap();
     for (step, cost) in plan.steps.iter().zip(&plan.costs) {
         writeln!(text, "  step {} ms, {}", cost.stall_ms, serde_json::to_string(step).unwrap()).unwrap();
     }
@@ -212,7 +226,7 @@ fn every_case_is_decided_as_written() {
 }
 
 /// Files of the pure crate that can put a code into a decision.
-const DECIDING: [&str; 21] = [
+const DECIDING: [&str; 22] = [
     "binlog_stream.rs",
     "blockers.rs",
     "choose.rs",
@@ -221,6 +235,7 @@ const DECIDING: [&str; 21] = [
     "copy_spec.rs",
     "copy_steps.rs",
     "foreign_keys.rs",
+    "in_place.rs",
     "lint/attributes.rs",
     "lint/charsets.rs",
     "lint/find.rs",
@@ -294,6 +309,26 @@ fn facts_survive_their_file_and_are_judged_the_same() {
         assert_eq!(back, case.facts, "{}", path.display());
         let before = choose(&case.facts, &case.alter, &case.options);
         assert_eq!(choose(&back, &case.alter, &case.options), before, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_plan_has_one_sort_of_work_and_no_key_that_means_nothing() {
+    for (name, key, format) in [("toi-instant.txt", "direct", 2), ("toi-forced-copy.txt", "copy", 1)] {
+        let case = read(&root().join("plan").join(name));
+        let plan = choose(&case.facts, &case.alter, &case.options).plan.unwrap();
+        let whole = serde_json::to_value(&plan).unwrap();
+        assert_eq!(serde_json::from_value::<Plan>(whole.clone()).unwrap(), plan);
+        let other = if key == "copy" { "direct" } else { "copy" };
+        assert!(whole.get(key).is_some() && whole.get(other).is_none() && whole["format"] == format, "{name}");
+        for (more, value) in [("colour", Value::from("blue")), (other, whole[key].clone())] {
+            let mut spoiled = whole.clone();
+            spoiled.as_object_mut().unwrap().insert(more.into(), value);
+            assert!(serde_json::from_value::<Plan>(spoiled).is_err(), "{name}: {more} beside the rest");
+        }
+        let mut less = whole;
+        less.as_object_mut().unwrap().remove(key);
+        assert!(serde_json::from_value::<Plan>(less).is_err(), "{name}: no work at all");
     }
 }
 

@@ -157,13 +157,15 @@ fn rooms_use_only_rows_above() {
 
 #[test]
 fn the_decision_is_pure() {
-    let foreign = ["tokio", "mysql_async", "Instant", "SystemTime", "async"];
+    // `INSTANT` is also an algorithm; the type of that name comes from `std::time` only.
+    let foreign = ["tokio", "mysql_async", "SystemTime", "async"];
     let mut broken = Vec::new();
     for source in sources(&["strategies"]) {
         for (number, line) in source.statements() {
             broken.extend(
                 words(line)
                     .filter(|word| foreign.contains(word))
+                    .chain(line.contains("std::time").then_some("std::time"))
                     .map(|word| format!("{}:{number}: {word}", source.path)),
             );
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use driftless_strategies::facts::Node;
 use driftless_strategies::plan::Step;
-use driftless_strategies::{Alter, Plan, TableShape, Topology, trigger_copy};
+use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, trigger_copy};
 use tokio_util::sync::CancellationToken;
 
 use super::args::PaceArgs;
@@ -32,7 +32,7 @@ const CHUNK_FLOOR: u64 = 50;
 /// Rows in a compared range.
 const COMPARE_ROWS: u64 = 25_000;
 /// Attempts of a chunk or an ordered step.
-const ATTEMPTS: u32 = 60;
+pub(super) const ATTEMPTS: u32 = 60;
 /// Longest wait of a chunk for a row that somebody holds.
 const ROW_LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait for the first sample of every node.
@@ -94,17 +94,28 @@ pub(super) async fn pace(parts: &Parts<'_>) -> Result<Arc<Sampler>, CliError> {
 }
 
 /// The engine for a job whose lease is held.
-pub(super) fn engine(parts: &Parts<'_>, entry: Entry, sampler: &Arc<Sampler>) -> Result<Engine, CliError> {
+pub(super) fn engine(
+    parts: &Parts<'_>,
+    entry: Entry,
+    spec: CopySpec,
+    sampler: &Arc<Sampler>,
+) -> Result<Engine, CliError> {
     let plan = &entry.job.plan;
     let Some(first) = parts.discovered.members.first() else {
         return Err(CliError::Surroundings("no server to work on".into()));
     };
     let servers: Vec<Arc<dyn Server>> =
         parts.discovered.members.iter().map(|member| Arc::clone(&member.server)).collect();
-    let spec = Arc::new(plan.copy.clone());
+    let spec = Arc::new(spec);
     let ports = Ports {
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
-        objects: Arc::new(TableObjects::new(site(parts.pace.lock_wait, &entry, servers, &first.node))),
+        objects: Arc::new(TableObjects::new(site(
+            parts.pace.lock_wait,
+            &entry,
+            Arc::clone(&spec),
+            servers,
+            &first.node,
+        ))),
         rows: Arc::new(TableRows::new(Setting {
             server: Arc::clone(&first.server),
             others: others(parts.discovered),
@@ -117,20 +128,23 @@ pub(super) fn engine(parts: &Parts<'_>, entry: Entry, sampler: &Arc<Sampler>) ->
             }),
             row_lock_wait: ROW_LOCK_WAIT,
         })),
-        nodes: Arc::new(outlook(parts, plan)),
-        pace: Arc::new(Throttle {
-            sampler: Arc::clone(sampler),
-            ceiling: parts
-                .pace
-                .max_rows_per_second
-                .map(|rows| Ceiling::new(rows, Arc::clone(&parts.clock) as Arc<dyn Clock>)),
-        }),
+        nodes: Arc::new(outlook(parts, plan, Arc::clone(&spec))),
+        pace: throttle(parts, sampler),
         journal: Arc::new(HeldJournal::new(Arc::clone(&first.server), &entry)),
         reporter: Arc::clone(&parts.reporter),
         hold: hold(parts.postpone.clone()),
         respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
     };
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
+}
+
+/// The sampler with the user's ceiling.
+pub(super) fn throttle(parts: &Parts<'_>, sampler: &Arc<Sampler>) -> Arc<Throttle> {
+    let clock = || Arc::clone(&parts.clock) as Arc<dyn Clock>;
+    Arc::new(Throttle {
+        sampler: Arc::clone(sampler),
+        ceiling: parts.pace.max_rows_per_second.map(|rows| Ceiling::new(rows, clock())),
+    })
 }
 
 /// The nodes that apply what the first one commits.
@@ -141,14 +155,20 @@ fn others(discovered: &Discovered) -> Vec<Arc<dyn Server>> {
     }
 }
 
-pub(super) fn site(lock_wait: Duration, entry: &Entry, nodes: Vec<Arc<dyn Server>>, first: &Node) -> Site {
+pub(super) fn site(
+    lock_wait: Duration,
+    entry: &Entry,
+    spec: Arc<CopySpec>,
+    nodes: Vec<Arc<dyn Server>>,
+    first: &Node,
+) -> Site {
     let plan = &entry.job.plan;
     let mut site = Site {
         nodes,
         job: entry.job.id.clone(),
         token: entry.token(),
         flavour: first.flavour,
-        spec: Arc::new(plan.copy.clone()),
+        spec,
         alter: String::new(),
         foreign_keys: Vec::new(),
         renamed_keys: Vec::new(),
@@ -162,22 +182,28 @@ pub(super) fn site(lock_wait: Duration, entry: &Entry, nodes: Vec<Arc<dyn Server
                 site.foreign_keys.clone_from(foreign_keys);
             }
             Step::ForeignKeys { foreign_keys } => site.renamed_keys.clone_from(foreign_keys),
-            Step::Journal | Step::Triggers | Step::Copy | Step::Verify | Step::Switch | Step::Drop | Step::Keep => {}
+            Step::Journal
+            | Step::Alter { .. }
+            | Step::Triggers
+            | Step::Copy
+            | Step::Verify
+            | Step::Switch
+            | Step::Drop
+            | Step::Keep => {}
         }
     }
     site
 }
 
-fn outlook(parts: &Parts<'_>, plan: &Plan) -> Outlook {
+fn outlook(parts: &Parts<'_>, plan: &Plan, spec: Arc<CopySpec>) -> Outlook {
     let limits = inspect::Limits { old_transaction: parts.max_transaction_age };
     let topology = parts.discovered.topology.clone();
-    let spec = Arc::new(plan.copy.clone());
     let first = expectation(&topology, &spec, &plan.fingerprint, crate::ports::journal::Phase::Planned);
     let watch = NodeWatch::new(parts.discovered, first, limits, Arc::clone(&parts.clock) as Arc<dyn Clock>);
     Outlook { watch, topology, spec, fingerprint: plan.fingerprint.clone() }
 }
 
-fn hold(file: Option<PathBuf>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+pub(super) fn hold(file: Option<PathBuf>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
     Arc::new(move || {
         let file = file.as_ref().filter(|file| file.exists())?;
         Some(format!("{} exists; remove it, or run `driftless cutover`", file.display()))

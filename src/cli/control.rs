@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_strategies::Work;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, JobArgs, PaceArgs, StatusArgs};
 use super::error::CliError;
 use super::gather::Servers;
-use super::{assemble, run, terminal};
+use super::{assemble, direct, run, terminal};
 use crate::config::SystemClock;
 use crate::engine::Ending;
 use crate::engine::journal::{Entry, JournalStore};
@@ -205,6 +206,9 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
     let limits = inspect::Limits { old_transaction: Duration::MAX };
     let mut held = claim(store, entry, &run::owner()).await?;
     held.job.phase = match held.job.phase {
+        // Without a copy there is nothing to undo: the ALTER came, or it did not.
+        phase if held.job.plan.work.copy().is_none() => phase,
+        Phase::Altering => Phase::Altering,
         // Whether the names are switched is asked of the servers first.
         Phase::Switching => Phase::Switching,
         Phase::Finishing => Phase::Finishing,
@@ -233,7 +237,10 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
         stop: CancellationToken::new(),
     };
     let sampler = assemble::pace(&parts).await?;
-    let (ending, _, job) = assemble::engine(&parts, held, &sampler)?.undo().await;
+    let (ending, _, job) = match held.job.plan.work.clone() {
+        Work::Copy(spec) => assemble::engine(&parts, held, spec, &sampler)?.undo().await,
+        Work::Direct(spec) => direct::altering(&parts, held, spec, &sampler)?.undo().await,
+    };
     if ending == Ending::Undone {
         terminal::print(&format!("job {} is undone; {} is as it was", job.id, job.plan.table));
         return Ok(ExitCode::Done);

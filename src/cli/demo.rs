@@ -101,12 +101,15 @@ impl Migration for OwnRun {
             &table,
             "--alter",
             &stage.alter,
+            // What the demo shows is the copy, for a change that needs none on a small table.
+            "--strategy",
+            "trigger-copy",
             "--format",
             format,
         ];
         if self.format == Format::Text {
             let shown = format!(
-                "driftless run --host 127.0.0.1 --port {port} --user root --table {} --alter '{}' --yes",
+                "driftless run --host 127.0.0.1 --port {port} --user root --table {} --alter '{}' --strategy trigger-copy --yes",
                 stage.table, stage.alter
             );
             terminal::print(&format!("\n$ {shown}"));

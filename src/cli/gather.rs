@@ -203,8 +203,9 @@ async fn precheck(gathered: &mut Gathered, change: &ChangeArgs) -> Result<(), Cl
     let (Some(plan), Some(first)) = (&gathered.judged.decision.plan, gathered.discovered.members.first()) else {
         return Ok(());
     };
-    let found =
-        verify::precheck::look(&first.server, &plan.copy, &gathered.judged.facts.table, change.precheck_time).await?;
+    // What depends on rows is never done without a copy.
+    let Some(copy) = plan.work.copy() else { return Ok(()) };
+    let found = verify::precheck::look(&first.server, copy, &gathered.judged.facts.table, change.precheck_time).await?;
     gathered.judged.unsure = found.unsure;
     if !found.refusals.is_empty() {
         gathered.judged.decision.blockers.extend(found.refusals);

@@ -10,6 +10,7 @@ mod changes;
 mod check;
 mod control;
 mod demo;
+mod direct;
 mod dispatch;
 mod error;
 mod gather;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use driftless_strategies::plan::PLAN_FORMAT;
+use driftless_strategies::plan::{OLDEST_PLAN_FORMAT, PLAN_FORMAT};
 use driftless_strategies::{Plan, Step};
 
 use super::args::{ChangeArgs, Color, PaceArgs, PlanArgs, PlanFormat};
@@ -124,10 +124,11 @@ pub(super) fn load(file: &Path) -> Result<Plan, CliError> {
     let format = value.get("format").and_then(serde_json::Value::as_u64);
     let known = u64::from(PLAN_FORMAT);
     if format.is_some_and(|format| format > known) {
-        return Err(bad(format!("its format is newer than {known}, the one that this version of driftless knows")));
+        return Err(bad(format!("its format is newer than {known}, the newest that this version of driftless knows")));
     }
-    if format.is_some_and(|format| format < known) {
-        return Err(bad(format!("its format is not {known}, the one that this version of driftless knows")));
+    if format.is_some_and(|format| format < u64::from(OLDEST_PLAN_FORMAT)) {
+        let all = format!("{OLDEST_PLAN_FORMAT} to {known}");
+        return Err(bad(format!("its format is none of {all}, those that this version of driftless knows")));
     }
     serde_json::from_value(value).map_err(|error| bad(format!("it is not a plan of driftless: {error}")))
 }

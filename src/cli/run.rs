@@ -4,14 +4,15 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_strategies::{Plan, Reason, ReasonCode};
+use driftless_strategies::{Plan, Reason, ReasonCode, Work};
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{ChangeArgs, Format, RunArgs};
 use super::error::CliError;
 use super::gather::{Asked, Gathered, Servers, gather, options};
 use super::signal::Signals;
-use super::{assemble, changes, control, plan, terminal};
+use super::{assemble, changes, control, direct, plan, terminal};
 use crate::config::SystemClock;
 use crate::engine::journal::{Entry, JournalStore};
 use crate::engine::{Ending, Tally};
@@ -215,9 +216,12 @@ pub(super) async fn carry_out(
     output.event(&started(&entry.job));
     let began = clock.now();
     let (ending, total, job) = loop {
-        let engine = assemble::engine(&parts, entry, &sampler)?;
+        let work = match entry.job.plan.work.clone() {
+            Work::Copy(spec) => assemble::engine(&parts, entry, spec, &sampler)?.run().boxed(),
+            Work::Direct(spec) => direct::altering(&parts, entry, spec, &sampler)?.run().boxed(),
+        };
         let (ending, tally, job) = tokio::select! {
-            done = engine.run() => done,
+            done = work => done,
             () = second.cancelled() => return Ok(abandoned(&output)),
         };
         if ending != Ending::Again {
@@ -289,9 +293,12 @@ fn summary(job: &Job, tally: &Tally, ending: &Ending, seconds: f64, nodes: Vec<N
         | Ending::Again
         | Ending::Stopped { .. }
         | Ending::Refused { .. }
+        | Ending::Drifted { .. }
         | Ending::Unknown { .. }
         | Ending::Failed { .. } => 0,
     };
+    let direct = job.plan.work.copy().is_none();
+    let switched = (tally.switch_attempts > 0).then_some(tally.switch_ms);
     Summary {
         job: job.id.to_string(),
         table: job.plan.table.to_string(),
@@ -300,7 +307,9 @@ fn summary(job: &Job, tally: &Tally, ending: &Ending, seconds: f64, nodes: Vec<N
         seconds,
         verified_rows: tally.verified,
         differences,
-        switch_ms: (tally.switch_attempts > 0).then_some(tally.switch_ms),
+        switch_ms: if direct { None } else { switched },
+        altered_ms: if direct { switched } else { None },
+        direct,
         switch_attempts: tally.switch_attempts,
         retries: tally.retries,
         paused_ms: millis(tally.paused_s),
@@ -340,6 +349,12 @@ pub(super) fn ended(ending: &Ending, job: &Job) -> (ExitCode, Event) {
             format!("look at the rows named here, then driftless abort {id}"),
             differences.clone(),
         ),
+        Ending::Drifted { what, nodes } => {
+            let equal = "compare the nodes (driftless check) and make them equal";
+            let next =
+                if job.phase.over() { equal.to_owned() } else { format!("{equal}, then driftless run --resume {id}") };
+            (ExitCode::Differences, format!("{table}: {what}"), next, nodes.clone())
+        }
         Ending::Unknown { phase, what } => (
             ExitCode::Unknown,
             format!("{} while {}", what, phase.as_str()),
@@ -395,7 +410,7 @@ fn stale(saved: &Plan, fresh: &Plan) -> Vec<&'static str> {
         ("the nodes", identities(saved) == identities(fresh)),
         ("the table's fingerprint", saved.fingerprint == fresh.fingerprint),
         ("the strategy", saved.strategy == fresh.strategy),
-        ("the columns, key or names of the copy", saved.copy == fresh.copy),
+        ("the columns, key or names of the copy", saved.work == fresh.work),
         ("the steps", saved.steps == fresh.steps),
     ];
     checks.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_strategies::{Reason, ReasonCode};
+use driftless_strategies::{CopySpec, Reason, ReasonCode};
 use serde_json::json;
 
 use super::args::{CleanupArgs, Format};
@@ -26,6 +26,7 @@ const OLD_DAYS: u64 = 90;
 /// Something that a job left.
 struct Remains {
     entry: Entry,
+    copy: CopySpec,
     what: String,
     keep: Keep,
 }
@@ -54,7 +55,7 @@ pub(super) async fn cleanup(args: &CleanupArgs) -> Result<ExitCode, CliError> {
                 "run cleanup again when that job is over: see driftless status",
             )]));
         }
-        let objects = objects(&left.entry, &discovered)?;
+        let objects = objects(&left.entry, &left.copy, &discovered)?;
         match left.entry.job.phase {
             Phase::Done => objects.drop_retired(left.keep).await?,
             Phase::Planned
@@ -63,6 +64,7 @@ pub(super) async fn cleanup(args: &CleanupArgs) -> Result<ExitCode, CliError> {
             | Phase::Copying
             | Phase::Verifying
             | Phase::Holding
+            | Phase::Altering
             | Phase::Switching
             | Phase::Finishing
             | Phase::Undoing
@@ -96,11 +98,15 @@ async fn find(store: &JournalStore, discovered: &Discovered, args: &CleanupArgs)
     entries.sort_by_key(|entry| entry.job.phase.over());
     for entry in entries {
         let table = entry.job.plan.table.clone();
+        // An ALTER of the table itself leaves nothing, and says nothing of what a copy before it has left.
+        if entry.job.phase.over() && entry.job.plan.work.copy().is_none() {
+            continue;
+        }
         if !seen.insert(table) || !entry.job.phase.over() {
             continue;
         }
-        let standing = objects(&entry, discovered)?.standing().await?;
-        let copy = &entry.job.plan.copy;
+        let Some(copy) = entry.job.plan.work.copy().cloned() else { continue };
+        let standing = objects(&entry, &copy, discovered)?.standing().await?;
         let left = if entry.job.phase == Phase::Undone && (standing.shadow || standing.triggers > 0) {
             Some((format!("shadow {} and {} triggers", copy.shadow, standing.triggers), Keep::Drop))
         } else if entry.job.phase == Phase::Done && standing.retired {
@@ -115,16 +121,16 @@ async fn find(store: &JournalStore, discovered: &Discovered, args: &CleanupArgs)
             None
         };
         if let Some((what, keep)) = left {
-            remains.push(Remains { entry, what, keep });
+            remains.push(Remains { entry, copy, what, keep });
         }
     }
     Ok(remains)
 }
 
-fn objects(entry: &Entry, discovered: &Discovered) -> Result<TableObjects, CliError> {
+fn objects(entry: &Entry, copy: &CopySpec, discovered: &Discovered) -> Result<TableObjects, CliError> {
     let Some(first) = discovered.members.first() else {
         return Err(CliError::Surroundings("no server answered".into()));
     };
     let nodes = discovered.members.iter().map(|member| Arc::clone(&member.server)).collect();
-    Ok(TableObjects::new(assemble::site(LOCK_WAIT, entry, nodes, &first.node)))
+    Ok(TableObjects::new(assemble::site(LOCK_WAIT, entry, Arc::new(copy.clone()), nodes, &first.node)))
 }

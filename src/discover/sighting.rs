@@ -100,6 +100,7 @@ impl Sighting {
             leftovers: Vec::new(),
             holders: Vec::new(),
             old_transactions: Vec::new(),
+            open_transactions: Vec::new(),
         }
     }
 }

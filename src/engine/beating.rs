@@ -1,14 +1,15 @@
 //! The lease, renewed in the background, and what operators wish.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::run::Ports;
 use crate::error::{Fault, Remedy};
-use crate::ports::journal::Wishes;
+use crate::ports::clock::Clock;
+use crate::ports::journal::{Journal, Wishes};
 
 /// How often the lease is renewed and wishes are read.
 const BEAT: Duration = Duration::from_secs(2);
@@ -19,7 +20,8 @@ const DOUBT: Duration = Duration::from_secs(12);
 
 /// Where a beat makes itself felt.
 pub(super) struct Pulse {
-    pub(super) ports: Ports,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) journal: Arc<dyn Journal>,
     /// Cancelled when the run must stop.
     pub(super) stop: CancellationToken,
     /// Cancelled when the lease is lost, or may be soon.
@@ -31,13 +33,13 @@ impl Pulse {
     /// Beats until it is aborted.
     pub(super) fn start(self) -> JoinHandle<()> {
         tokio::spawn(async move {
-            let mut renewed = self.ports.clock.now();
+            let mut renewed = self.clock.now();
             loop {
-                self.ports.clock.sleep(BEAT).await;
-                let began = self.ports.clock.now();
+                self.clock.sleep(BEAT).await;
+                let began = self.clock.now();
                 let answer = tokio::select! {
-                    answer = self.ports.journal.beat() => answer,
-                    () = self.ports.clock.sleep(ANSWER) => Err(Fault::Busy("the journal does not answer".into())),
+                    answer = self.journal.beat() => answer,
+                    () = self.clock.sleep(ANSWER) => Err(Fault::Busy("the journal does not answer".into())),
                 };
                 match answer {
                     Ok(now) => {
@@ -49,7 +51,7 @@ impl Pulse {
                         }
                     }
                     Err(fault) if fault.remedy() == Remedy::Stop => self.let_go(&fault),
-                    Err(fault) if self.ports.clock.now().saturating_sub(renewed) >= DOUBT => self.let_go(&fault),
+                    Err(fault) if self.clock.now().saturating_sub(renewed) >= DOUBT => self.let_go(&fault),
                     Err(fault) => tracing::debug!(%fault, "lease not renewed"),
                 }
             }

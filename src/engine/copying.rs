@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::Ending;
-use super::run::{Engine, Guard, Options, Ports, backoff};
+use super::keeping::backoff;
+use super::run::{Engine, Guard, Options, Ports};
 use super::watching;
 use crate::copy::sizer::Sizer;
 use crate::error::Fault;

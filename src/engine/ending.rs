@@ -33,6 +33,13 @@ pub enum Ending {
         /// Which rows.
         differences: Vec<String>,
     },
+    /// The nodes do not have the same table, or not the planned one; everything is left as it stands.
+    Drifted {
+        /// What was found.
+        what: String,
+        /// What each node has.
+        nodes: Vec<String>,
+    },
     /// It is not known whether the last step happened.
     Unknown {
         /// Where.
@@ -75,6 +82,7 @@ impl Ending {
             | Self::Again
             | Self::Stopped { .. }
             | Self::Different { .. }
+            | Self::Drifted { .. }
             | Self::Unknown { .. }
             | Self::Failed { .. } => self,
         }

@@ -99,7 +99,7 @@ impl JournalStore {
             serde_json::to_string(plan).map_err(|error| Fault::Failed(format!("failed to write the plan: {error}")))?;
         let row = sql::NewJob {
             id,
-            format: JOURNAL_FORMAT,
+            format: plan.work.format(),
             source: &plan.table,
             plan: &text,
             keep: keep == Keep::Keep,

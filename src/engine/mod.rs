@@ -4,16 +4,22 @@
 //! Out:   an `Ending`; events on the way.
 //! Never: builds SQL, names the driver, keeps progress anywhere but in the journal.
 
+pub mod altering;
+#[cfg(test)]
+mod altering_tests;
 mod beating;
 pub mod copying;
 pub mod ending;
 pub mod journal;
+mod keeping;
 pub mod outlook;
 pub mod phase;
 pub mod run;
+pub mod standing;
 pub mod switching;
 pub mod verifying;
 mod watching;
 
+pub use altering::Altering;
 pub use ending::{Ending, Tally};
 pub use run::{Engine, Options, Ports};

@@ -35,13 +35,75 @@ pub fn expectation(topology: &Topology, spec: &CopySpec, fingerprint: &Fingerpri
     let (shadow, retired) = (spec.shadow.clone(), spec.retired.clone());
     let tables = match at {
         Phase::Planned | Phase::Shadowing => vec![exactly(), (retired, Expected::Absent)],
-        Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching => {
+        Phase::Arming
+        | Phase::Copying
+        | Phase::Verifying
+        | Phase::Holding
+        | Phase::Switching
+        // No copy goes through it; the strictest that it could be.
+        | Phase::Altering => {
             vec![exactly(), (shadow, Expected::Same), (retired, Expected::Absent)]
         }
         Phase::Finishing | Phase::Done => vec![source(Expected::Same), (shadow, Expected::Absent)],
         Phase::Undoing | Phase::Undone => vec![source(Expected::Same)],
     };
     Expectation { topology: topology.clone(), tables, own_triggers: OwnTriggers::Allowed }
+}
+
+/// Nodes under watch, with what each phase of an ALTER of the table itself expects.
+pub struct DirectOutlook {
+    /// The watch.
+    pub watch: Arc<NodeWatch>,
+    /// The cluster's view when the run began.
+    pub topology: Topology,
+    /// The table.
+    pub table: TableName,
+    /// Tables that foreign keys tie to it.
+    pub linked: Vec<TableName>,
+    /// The table's fingerprint before.
+    pub fingerprint: Fingerprint,
+}
+
+/// What the tables must be before and after an ALTER of the first of them.
+#[must_use]
+pub fn direct_expectation(
+    topology: &Topology,
+    table: &TableName,
+    linked: &[TableName],
+    fingerprint: &Fingerprint,
+    at: Phase,
+) -> Expectation {
+    let before = !at.over();
+    let own = if before { Expected::Exactly(fingerprint.clone()) } else { Expected::Same };
+    let mut tables = vec![(table.clone(), own)];
+    if before {
+        tables.extend([(table.shadow(), Expected::Absent), (table.retired(), Expected::Absent)]);
+    }
+    tables.extend(linked.iter().map(|name| (name.clone(), Expected::Same)));
+    Expectation { topology: topology.clone(), tables, own_triggers: OwnTriggers::Forbidden }
+}
+
+impl DirectOutlook {
+    fn expected(&self, at: Phase) -> Expectation {
+        direct_expectation(&self.topology, &self.table, &self.linked, &self.fingerprint, at)
+    }
+}
+
+#[async_trait::async_trait]
+impl Nodes for DirectOutlook {
+    async fn fit(&self, at: Phase) -> Result<(), Fault> {
+        self.watch.expect(self.expected(at)).await;
+        self.watch.fit(at).await
+    }
+
+    async fn same(&self, at: Phase) -> Result<(), Fault> {
+        self.watch.expect(self.expected(at)).await;
+        self.watch.same(at).await
+    }
+
+    async fn barrier(&self) -> Result<(), Fault> {
+        self.watch.barrier().await
+    }
 }
 
 #[async_trait::async_trait]

@@ -13,6 +13,7 @@ pub const fn after(phase: Phase) -> Phase {
         Phase::Copying => Phase::Verifying,
         Phase::Verifying => Phase::Holding,
         Phase::Holding => Phase::Switching,
+        Phase::Altering => Phase::Done,
         Phase::Switching => Phase::Finishing,
         Phase::Finishing | Phase::Done => Phase::Done,
         Phase::Undoing | Phase::Undone => Phase::Undone,
@@ -35,6 +36,7 @@ pub fn resume(phase: Phase, standing: &Standing) -> Result<Phase, String> {
         // Verified again: the crash may be long ago, and the proof is cheap.
         Phase::Verifying | Phase::Holding | Phase::Switching if whole(standing) => Ok(Phase::Verifying),
         Phase::Copying if whole(standing) => Ok(phase),
+        Phase::Altering => Err("the journal has a phase that no copy goes through".to_owned()),
         Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching | Phase::Finishing => {
             Err(format!("the journal says {}, but {}", phase.as_str(), described(standing)))
         }
@@ -45,7 +47,8 @@ pub fn resume(phase: Phase, standing: &Standing) -> Result<Phase, String> {
 #[must_use]
 pub const fn undoable(phase: Phase, standing: &Standing) -> bool {
     match phase {
-        Phase::Finishing | Phase::Done | Phase::Undone => false,
+        // What was altered is asked of the tables themselves (`standing`).
+        Phase::Altering | Phase::Finishing | Phase::Done | Phase::Undone => false,
         Phase::Switching => !standing.switched(),
         Phase::Planned
         | Phase::Shadowing

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use driftless_strategies::plan::CopySpec;
 use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Reason, TableShape};
+use driftless_strategies::{Reason, TableShape, Work};
 use tokio_util::sync::CancellationToken;
 
 use super::beating::Pulse;
 use super::ending::{Ending, Tally};
+use super::keeping::Keeper;
 use super::phase;
 use super::{copying, switching, verifying};
 use crate::copy::sizer;
-use crate::error::{Fault, Remedy};
+use crate::error::Fault;
 use crate::ports::clock::Clock;
 use crate::ports::journal::{Job, Journal, Phase, Wishes};
 use crate::ports::nodes::Nodes;
@@ -67,8 +68,6 @@ pub struct Options {
     pub patience: Duration,
 }
 
-/// Attempts to say goodbye to the journal; an operator's wish may be in the way.
-const RELEASES: u32 = 4;
 /// Looks at the tables before it is said that nodes disagree or are away (18 s in all).
 const LOOKS: u32 = 10;
 
@@ -133,7 +132,8 @@ impl Engine {
     /// Renews the lease in the background; a lost lease or an abort stops the run.
     fn start_beating(&self) -> tokio::task::JoinHandle<()> {
         Pulse {
-            ports: self.ports.clone(),
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
             stop: self.stop.clone(),
             deposed: self.deposed.clone(),
             wishes: self.wishes_in.clone(),
@@ -202,6 +202,7 @@ impl Engine {
                 | Phase::Switching
                 | Phase::Finishing
                 | Phase::Undoing => {}
+                Phase::Altering => return not_a_copys(at),
             }
             match self.step(at).await {
                 Ok(()) => self.job.phase = phase::after(at),
@@ -217,6 +218,7 @@ impl Engine {
     async fn step(&mut self, at: Phase) -> Result<(), Ending> {
         match at {
             Phase::Planned | Phase::Done | Phase::Undone => Ok(()),
+            Phase::Altering => Err(not_a_copys(at)),
             Phase::Shadowing => self.make_shadow().await,
             Phase::Arming => self.arm().await,
             Phase::Copying => copying::copy(self).await,
@@ -245,10 +247,11 @@ impl Engine {
             }),
             rows: Vec::new(),
         })?;
-        if spec == self.job.plan.copy {
+        let work = Work::Copy(spec);
+        if work == self.job.plan.work {
             return Ok(());
         }
-        self.job.plan.copy = spec;
+        self.job.plan.work = work;
         self.job.phase = Phase::Arming;
         Err(Ending::Again)
     }
@@ -270,7 +273,7 @@ impl Engine {
             | Phase::Verifying
             | Phase::Holding
             | Phase::Switching => true,
-            Phase::Finishing | Phase::Done | Phase::Undoing | Phase::Undone => false,
+            Phase::Altering | Phase::Finishing | Phase::Done | Phase::Undoing | Phase::Undone => false,
         };
         match ending {
             Ending::Unknown { .. } | Ending::Again => Turn::End(ending),
@@ -283,6 +286,7 @@ impl Engine {
             | Ending::Undone
             | Ending::Stopped { .. }
             | Ending::Different { .. }
+            | Ending::Drifted { .. }
             | Ending::Failed { .. } => Turn::End(ending.job_stays(at)),
         }
     }
@@ -310,43 +314,18 @@ impl Engine {
 
     /// Says how it ended in the journal and gives the lease back; a failure here changes nothing: leases run out.
     async fn leave(&mut self, ending: &Ending) {
-        self.job.stopped = match ending {
-            Ending::Done | Ending::Undone | Ending::Again => String::new(),
-            Ending::Stopped { why, .. } => why.clone(),
-            Ending::Refused { reason, .. } => reason.what.clone(),
-            Ending::Different { differences } => format!("{} rows differ", differences.len()),
-            Ending::Unknown { what, .. } | Ending::Failed { what, .. } => what.clone(),
-        };
-        // The node may be gone for good: what is not said here is found by what stands.
-        if let Err(fault) = self.save_within(RELEASES).await {
-            tracing::warn!(%fault, "journal not saved at the end");
-        }
-        let mut attempt = 0;
-        while let Err(fault) = self.ports.journal.release().await {
-            attempt += 1;
-            if fault.remedy() == Remedy::Stop || attempt >= RELEASES {
-                tracing::warn!(%fault, "lease not given back");
-                return;
-            }
-            self.ports.clock.sleep(backoff(attempt)).await;
-        }
+        self.keeper().leave(&mut self.job, ending).await;
     }
 
     pub(super) async fn save(&self) -> Result<(), Fault> {
-        self.save_within(self.options.attempts).await
+        self.keeper().save(&self.job, self.options.attempts).await
     }
 
-    async fn save_within(&self, attempts: u32) -> Result<(), Fault> {
-        let mut attempt = 0;
-        loop {
-            match self.ports.journal.save(&self.job).await {
-                // A save is idempotent, so one that may have happened is simply repeated.
-                Err(Fault::Busy(why) | Fault::Lost(why)) if attempt < attempts => {
-                    attempt += 1;
-                    self.retried("saving the journal", &why, attempt).await;
-                }
-                answer => return answer,
-            }
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
+            reporter: Arc::clone(&self.ports.reporter),
         }
     }
 
@@ -355,8 +334,7 @@ impl Engine {
     }
 
     pub(super) async fn retried(&self, what: &str, why: &str, attempt: u32) {
-        self.event(&Event::Retried { what: what.into(), why: why.into(), attempt });
-        self.ports.clock.sleep(backoff(attempt)).await;
+        self.keeper().retried(what, why, attempt).await;
     }
 
     /// One ordered step, tried again while it is `Busy`; safe because every such call looks first what stands.
@@ -417,6 +395,11 @@ enum Turn {
     End(Ending),
 }
 
+/// The journal mixes two sorts of jobs.
+fn not_a_copys(at: Phase) -> Ending {
+    Ending::Failed { phase: at, what: "BUG: a copy's job is in a phase of an ALTER".into() }
+}
+
 const fn before_copying(at: Phase) -> bool {
     matches!(at, Phase::Planned | Phase::Shadowing | Phase::Arming)
 }
@@ -424,9 +407,4 @@ const fn before_copying(at: Phase) -> bool {
 /// Refusals after which the copy is worth nothing; the others (a node away, a lock held) pass and the job goes on.
 const fn undone_by_itself(at: Phase, code: ReasonCode) -> bool {
     before_copying(at) || matches!(code, ReasonCode::DuplicateRows | ReasonCode::NullRows | ReasonCode::ValuesDoNotFit)
-}
-
-/// 50 ms, 100 ms, … at most 3 s.
-pub(super) fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(50 << attempt.min(6)).min(Duration::from_secs(3))
 }

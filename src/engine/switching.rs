@@ -7,7 +7,8 @@ use driftless_strategies::verdict::ReasonCode;
 
 use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
-use super::run::{Engine, Guard, backoff};
+use super::keeping::backoff;
+use super::run::{Engine, Guard};
 use super::{phase, watching};
 use crate::error::Fault;
 use crate::ports::journal::Phase;

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::copying::{conflicts, eta};
 use super::ending::Ending;
-use super::run::{Engine, Guard, backoff};
+use super::keeping::backoff;
+use super::run::{Engine, Guard};
 use super::watching;
 use crate::error::Fault;
 use crate::ports::journal::Phase;

@@ -68,7 +68,7 @@ pub async fn inspect(
         topology: discovered.topology.clone(),
         replicas: discovered.replicas.clone(),
         unreached: discovered.unreached.clone(),
-        load: load(reading.size, &seen),
+        load: load(largest(reading.size, &seen), &seen),
         nodes: seen.into_iter().map(|seen| seen.node).collect(),
         name: reading.name,
         table: reading.shape,
@@ -98,6 +98,7 @@ async fn examine(member: &Member, discovered: &Discovered, table: &TableName, li
             node.leftovers = look.leftovers.iter().map(ToString::to_string).collect();
             node.holders = look.holders;
             node.old_transactions = look.old;
+            node.open_transactions = look.users;
             node.variables = variables(look.variables);
             Examined { node, session: Some(session), reading, longest_s: look.longest_s, fault: None }
         }
@@ -248,6 +249,18 @@ pub(crate) fn verdict(answers: Vec<(String, DryRun)>) -> DryRun {
     let accepted = accepted.map(|(_, answer)| answer);
     let nobody = || DryRun::Impossible { why: "no node was asked".to_owned() };
     differs.or(impossible).or(accepted).unwrap_or_else(nobody)
+}
+
+/// What takes time takes longest where most is: statistics differ between nodes.
+fn largest(first: Size, seen: &[Examined]) -> Size {
+    let others = seen.iter().filter_map(|seen| seen.reading.as_ref()).map(|reading| reading.size);
+    others.fold(first, |most, size| Size {
+        rows: most.rows.max(size.rows),
+        data_bytes: most.data_bytes.max(size.data_bytes),
+        index_bytes: most.index_bytes.max(size.index_bytes),
+        row_bytes: most.row_bytes.max(size.row_bytes),
+        auto_increment: most.auto_increment.max(size.auto_increment),
+    })
 }
 
 fn load(size: Size, seen: &[Examined]) -> Load {

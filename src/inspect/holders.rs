@@ -15,6 +15,11 @@ use super::session::{permitted, text};
 const STRONG: &[&str] =
     &["SHARED_UPGRADABLE", "SHARED_READ_ONLY", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"];
 
+/// Who the server's own sessions belong to.
+const APPLIER: &str = "system user";
+/// Transactions that are named one by one.
+const SHOWN_USERS: usize = 5;
+
 /// What stands before the text of a statement in the words of this file, which may have values of rows in it.
 const RUNS: &str = ") runs ";
 const IN: &str = ", in ";
@@ -193,6 +198,40 @@ pub(crate) async fn transactions(
     let longest = rows.first().and_then(|row| row.u64(3)).unwrap_or(0);
     let old = rows.iter().filter(|row| row.u64(3).is_some_and(|age| age >= older.as_secs().max(1)));
     Ok((old.map(transaction).collect(), longest))
+}
+
+/// Sessions whose open transactions use one of the tables, in words, oldest first. Where locks can't be seen, all that
+/// have one: they may. Appliers are not among them.
+///
+/// # Errors
+/// As the server says; without the right to look there are none.
+pub(crate) async fn users(
+    session: &mut dyn Session,
+    view: LockView,
+    tables: &[TableName],
+) -> Result<Vec<String>, ServerError> {
+    let open = permitted(session, &catalog_locks::transactions(Duration::ZERO)).await?;
+    let open: Vec<&Row> = open.iter().filter(|row| row.text(1).is_some_and(|user| user != APPLIER)).collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let locks: Vec<Lock> = locks(session, view).await?.iter().map(Lock::of).collect();
+    let seen = view == LockView::Plugin || !locks.is_empty();
+    let uses = |row: &&&Row| {
+        let id = text(row, 0);
+        !seen || locks.iter().any(|lock| lock.session == id && tables.iter().any(|table| lock.on(table)))
+    };
+    let mut found: Vec<String> = open.iter().filter(uses).take(SHOWN_USERS).map(|row| user(row, seen)).collect();
+    let more = open.iter().filter(uses).count().saturating_sub(SHOWN_USERS);
+    if more > 0 {
+        found.push(format!("{more} more"));
+    }
+    Ok(found)
+}
+
+fn user(row: &Row, seen: bool) -> String {
+    let unsure = if seen { "" } else { ", which may use it" };
+    format!("session {} ({}@{}), open for {} s{unsure}", text(row, 0), text(row, 1), text(row, 2), text(row, 3))
 }
 
 fn transaction(row: &Row) -> String {

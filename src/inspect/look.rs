@@ -13,7 +13,7 @@ use crate::sql::catalog_table::Dialect;
 use crate::sql::{Sql, catalog, catalog_table};
 
 use super::fitness::SYNCED;
-use super::holders::{LockView, holders, transactions};
+use super::holders::{LockView, holders, transactions, users};
 use super::leftovers::{Leftover, leftovers, table_leftovers};
 use super::reading::{Reading, read_table};
 use super::session::name;
@@ -44,6 +44,8 @@ pub(crate) struct Look {
     pub(crate) holders: Vec<String>,
     /// Old transactions.
     pub(crate) old: Vec<String>,
+    /// Transactions that use the tables, or may.
+    pub(crate) users: Vec<String>,
     /// Age of the oldest transaction, seconds.
     pub(crate) longest_s: u64,
 }
@@ -86,6 +88,7 @@ pub(crate) async fn look(
     let present: Vec<TableName> = look.readings.iter().flatten().map(|reading| reading.name.clone()).collect();
     look.holders = holders(session, node.flavour, view, &present).await?;
     (look.old, look.longest_s) = transactions(session, question.old).await?;
+    look.users = users(session, view, &present).await?;
     Ok(look)
 }
 

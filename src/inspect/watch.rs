@@ -18,7 +18,7 @@ use crate::ports::server::{Server, Session};
 use crate::sql::catalog;
 
 use super::facts::Limits;
-use super::fitness::Passing;
+use super::fitness::{Passing, SYNCED};
 use super::health::{Expectation, Finding, judge, tables};
 use super::holders::LockView;
 use super::look::{self, Look, Question, look};
@@ -33,6 +33,8 @@ const LOOKS: u32 = 3;
 const LOOK_PAUSE: Duration = Duration::from_millis(150);
 /// Longest that nodes may take to catch up with the copying one.
 const BARRIER_LIMIT: Duration = Duration::from_secs(10);
+/// Write-sets that may wait on a node before an ordered ALTER: under load there are always some.
+const WAITING_MAX: u64 = 10;
 /// Between two questions how far they are.
 const BARRIER_POLL: Duration = Duration::from_millis(20);
 
@@ -42,6 +44,18 @@ pub struct NodeWatch {
     expectation: RwLock<Expectation>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+}
+
+/// The first table, from a node that has applied all there is: others show what was.
+fn settled(look: Look) -> Result<Option<Reading>, Fault> {
+    let of = |name: &str| look.status.get(name).map_or("", String::as_str);
+    let synced =
+        of("wsrep_cluster_status") == "Primary" && of("wsrep_ready") == "ON" && of("wsrep_local_state") == SYNCED;
+    if !look.status.is_empty() && !synced {
+        let (status, state) = (of("wsrep_cluster_status"), of("wsrep_local_state_comment"));
+        return Err(Fault::Busy(format!("it is not synced ({status}, {state})")));
+    }
+    Ok(look.readings.into_iter().next().flatten())
 }
 
 /// One node and its session.
@@ -134,6 +148,44 @@ impl NodeWatch {
         }
     }
 
+    /// The first expected table on every node, after all that was ordered before the question. A node that is not fit to
+    /// say so gives a fault; the cluster's view does not matter.
+    pub async fn tables(&self) -> Vec<(String, Result<Option<Reading>, Fault>)> {
+        let seen = self.looks().await;
+        seen.into_iter().map(|(name, look)| (name, look.and_then(settled))).collect()
+    }
+
+    /// Open transactions that use the expected tables, or may, by node; a node that can't be asked has none to show.
+    pub async fn users(&self) -> Vec<String> {
+        let of = |(name, look): (String, Result<Look, Fault>)| {
+            let users = look.map(|look| look.users).unwrap_or_default();
+            users.into_iter().map(move |user| format!("{name}: {user}"))
+        };
+        self.looks().await.into_iter().flat_map(of).collect()
+    }
+
+    /// Passes when no node has more than a few write-sets waiting.
+    ///
+    /// # Errors
+    /// `Busy` with the node and the number.
+    pub async fn calm(&self) -> Result<(), Fault> {
+        for (name, look) in self.looks().await {
+            let waiting = look?.status.get("wsrep_local_recv_queue").and_then(|number| number.parse::<u64>().ok());
+            if let Some(waiting) = waiting.filter(|waiting| *waiting > WAITING_MAX) {
+                return Err(Fault::Busy(format!("{waiting} write-sets wait in the receive queue of {name}")));
+            }
+        }
+        Ok(())
+    }
+
+    async fn looks(&self) -> Vec<(String, Result<Look, Fault>)> {
+        let expectation = self.expectation.read().await.clone();
+        let tables: Vec<TableName> = expectation.tables.iter().map(|(table, _)| table.clone()).collect();
+        let question = Question { topology: &expectation.topology, tables: &tables, old: self.limits.old_transaction };
+        let one = |watched| async move { (Watched::name(watched), Watched::look(watched, question).await) };
+        join_all(self.members.iter().map(one)).await
+    }
+
     async fn committed(&self) -> Result<Vec<u64>, Fault> {
         join_all(self.members.iter().map(Watched::committed)).await.into_iter().collect()
     }
@@ -181,6 +233,10 @@ impl Watched {
     /// Nothing is connected yet.
     pub(crate) fn of(member: &Member) -> Self {
         Self { node: member.node.clone(), server: Arc::clone(&member.server), open: Mutex::new(None) }
+    }
+
+    fn name(&self) -> String {
+        self.node.name.clone()
     }
 
     async fn look(&self, question: Question<'_>) -> Result<Look, Fault> {

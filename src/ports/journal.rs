@@ -8,8 +8,9 @@ use super::objects::Keep;
 use super::rows::Bound;
 use crate::error::Fault;
 
-/// Version of the journal's format; a reader refuses a newer one.
-pub const JOURNAL_FORMAT: u32 = 1;
+/// The newest format of a journal entry that this version knows; a reader refuses a newer one. An entry has the oldest
+/// format that can hold its job (`Work::format`).
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// A job's id: twelve lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,8 +36,10 @@ pub enum Phase {
     Copying,
     /// Source and shadow are being compared.
     Verifying,
-    /// Proven equal; the switch is held.
+    /// Proven equal; the switch is held. Without a copy: the ALTER is held.
     Holding,
+    /// The ALTER of the table itself was or is about to be sent: what each node has must be asked.
+    Altering,
     /// The RENAME was or is about to be sent: who owns the name must be asked.
     Switching,
     /// The new table answers; names of foreign keys and the retired table are left to do.
@@ -66,6 +69,7 @@ impl Phase {
             Self::Copying => "copying",
             Self::Verifying => "verifying",
             Self::Holding => "holding",
+            Self::Altering => "altering",
             Self::Switching => "switching",
             Self::Finishing => "finishing",
             Self::Done => "done",

@@ -5,6 +5,7 @@
 //! Never: implements one of its own traits.
 
 pub mod clock;
+pub mod direct;
 pub mod journal;
 pub mod members;
 pub mod nodes;

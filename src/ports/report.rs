@@ -73,6 +73,18 @@ pub enum Event {
         /// What for.
         why: String,
     },
+    /// The ALTER will be sent now, and ends these transactions if they are still open.
+    Aborting {
+        /// Node and session, in words.
+        sessions: Vec<String>,
+    },
+    /// The table itself is changed, on every node.
+    Altered {
+        /// Milliseconds that the ALTER took where it was sent.
+        ms: u64,
+        /// Attempts.
+        attempts: u32,
+    },
     /// The names are switched.
     Switched {
         /// Milliseconds that the RENAME took.

@@ -71,6 +71,8 @@ impl Log {
             | Event::Retried { .. }
             | Event::Verified { .. }
             | Event::Held { .. }
+            | Event::Aborting { .. }
+            | Event::Altered { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => self.narrator.lines(event, now),
         }

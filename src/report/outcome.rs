@@ -34,7 +34,12 @@ pub struct Summary {
     pub differences: u64,
     /// Milliseconds that the switch took; `None` when there was none.
     pub switch_ms: Option<u64>,
-    /// Attempts at the switch.
+    /// Milliseconds that the ALTER of the table itself took; `None` when this run sent none, or none that came through.
+    pub altered_ms: Option<u64>,
+    /// Whether the table itself was to be changed: there are no rows to speak of then.
+    #[serde(skip)]
+    pub direct: bool,
+    /// Attempts at the switch, or at the ALTER.
     pub switch_attempts: u32,
     /// Statements that were tried again.
     pub retries: u64,
@@ -120,10 +125,16 @@ impl Summary {
             |ms| format!("{}, attempt {}", millis(ms), self.switch_attempts),
         );
         let mut table = empty(width);
-        table.add_row(["rows copied", &grouped(self.rows)]);
-        table.add_row(["time, all told", &format!("{:.1} s ({} rows/s)", self.seconds, whole(rate))]);
-        table.add_row(["verified", &format!("{} rows, {}", grouped(self.verified_rows), differ(self.differences))]);
-        table.add_row(["switch", &switch]);
+        if self.direct {
+            let sent = self.altered_ms.map(|ms| format!("{}, attempt {}", millis(ms), self.switch_attempts));
+            table.add_row(["ALTER", &sent.unwrap_or_else(|| "none by this run".to_owned())]);
+            table.add_row(["time, all told", &format!("{:.1} s", self.seconds)]);
+        } else {
+            table.add_row(["rows copied", &grouped(self.rows)]);
+            table.add_row(["time, all told", &format!("{:.1} s ({} rows/s)", self.seconds, whole(rate))]);
+            table.add_row(["verified", &format!("{} rows, {}", grouped(self.verified_rows), differ(self.differences))]);
+            table.add_row(["switch", &switch]);
+        }
         table.add_row(["tried again", &grouped(self.retries)]);
         table.add_row(["paused", &millis(self.paused_ms)]);
         table.add_row(["flow control", &millis(self.flow_control_ms())]);
@@ -198,6 +209,8 @@ pub(super) mod tests {
             verified_rows: 1_000_000,
             differences: 0,
             switch_ms: Some(12),
+            altered_ms: None,
+            direct: false,
             switch_attempts: 1,
             retries: 3,
             paused_ms: 1_250,

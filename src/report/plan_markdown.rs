@@ -15,7 +15,8 @@ use super::plan_text::{
 #[must_use]
 pub fn plan_markdown(sheet: &PlanSheet<'_>, notes: &[String]) -> String {
     let (facts, decision) = (sheet.facts, sheet.decision);
-    let mut parts = vec![heading(facts, decision), code("sql", &plan_text::change(sheet.alter))];
+    let mut parts =
+        vec![heading(facts, decision), code("sql", &plan_text::change(sheet.alter, decision.plan.as_ref()))];
     match &decision.plan {
         Some(plan) => {
             let sort = plan_text::sort(plan.strategy);

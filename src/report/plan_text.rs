@@ -1,8 +1,8 @@
 //! A decision for people.
 
 use driftless_strategies::facts::{Flavour, Load, Node, Topology};
-use driftless_strategies::plan::{Compare, CopySpec, StepCost};
-use driftless_strategies::shape::TableShape;
+use driftless_strategies::plan::{Compare, CopySpec, DirectSpec, StepCost, Work};
+use driftless_strategies::shape::{Column, TableShape};
 use driftless_strategies::verdict::{Decision, Fits, Reason, ReasonCode, Verdict};
 use driftless_strategies::words::{bytes, count, list, many, seconds};
 use driftless_strategies::{Alter, Facts, Plan, Step, StrategyName};
@@ -39,7 +39,10 @@ pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
     }
     if let Some(plan) = &decision.plan {
         parts.push(titled(style, "Steps", &steps(plan, style)));
-        parts.push(titled(style, "Copy", &copy(&plan.copy, &sheet.facts.table, style)));
+        parts.push(match &plan.work {
+            Work::Copy(spec) => titled(style, "Copy", &copy(spec, &sheet.facts.table, style)),
+            Work::Direct(spec) => titled(style, "Change", &direct(spec, style)),
+        });
         parts.push(titled(style, "Estimates", &estimates(plan, style)));
         if !plan.warnings.is_empty() {
             parts.push(titled(style, "Good to know", &reasons(&plan.warnings, Role::Warn, style)));
@@ -69,14 +72,17 @@ pub(super) fn refused_because(decision: &Decision) -> String {
     }
 }
 
-/// Why there is no plan: what blocks every strategy, else what the user could do something about, which are the refusals
-/// of strategies that are built and apply here.
+/// Why there is no plan: what blocks every strategy or the one that was asked for, else what the user could do something
+/// about, which are the refusals of strategies that are built and could do this sort of change here.
 #[must_use]
 pub fn in_the_way(decision: &Decision) -> Vec<Reason> {
     if !decision.blockers.is_empty() {
         return decision.blockers.clone();
     }
-    let hopeless = |code| matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
+    let hopeless = |code| {
+        let never = matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
+        never || matches!(code, ReasonCode::DataDependent | ReasonCode::NotProvable)
+    };
     let possible = |verdict: &&Verdict| !verdict.reasons.iter().any(|reason| hopeless(reason.code));
     decision.verdicts.iter().filter(possible).flat_map(|verdict| verdict.reasons.clone()).collect()
 }
@@ -140,10 +146,11 @@ fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {
     let mut rows: Vec<Row> = Vec::new();
     let mut line = |label: &str, text: String| rows.push(vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]);
     line("Table", table(facts));
-    line("Change", change(sheet.alter));
+    line("Change", change(sheet.alter, sheet.decision.plan.as_ref()));
     line("Servers", servers(&facts.topology));
+    let copies = sheet.decision.plan.as_ref().is_none_or(|plan| plan.work.copy().is_some());
     for (index, node) in facts.nodes.iter().enumerate() {
-        let does = if index == 0 && facts.nodes.len() > 1 { " (copies)" } else { "" };
+        let does = if index == 0 && facts.nodes.len() > 1 && copies { " (copies)" } else { "" };
         line(if index == 0 { "Nodes" } else { "" }, format!("{}{does}", told(node)));
     }
     for (index, replica) in facts.replicas.iter().enumerate() {
@@ -181,13 +188,18 @@ pub(super) fn table(facts: &Facts) -> String {
     )
 }
 
-pub(super) fn change(alter: &Alter) -> String {
+/// The clauses; what was asked for beside them is followed by an ALTER of the table itself, and left out of a copy.
+pub(super) fn change(alter: &Alter, plan: Option<&Plan>) -> String {
     let mut text = if alter.ignore { "IGNORE ".to_owned() } else { String::new() } + &alter.text();
     if text.is_empty() {
         text.push_str("none");
     }
     if !alter.hints.is_empty() {
-        text = format!("{text} (left out, because driftless decides that: {})", alter.hints.join(", "));
+        let hints = alter.hints.join(", ");
+        text = match plan.map(|plan| &plan.work) {
+            Some(Work::Direct(_)) => format!("{text} (beside it: {hints})"),
+            Some(Work::Copy(_)) | None => format!("{text} (left out, because driftless decides that: {hints})"),
+        };
     }
     text
 }
@@ -274,6 +286,7 @@ pub(super) const fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Journal => "journal",
         Step::Shadow { .. } => "shadow",
+        Step::Alter { .. } => "alter",
         Step::Triggers => "triggers",
         Step::Copy => "copy",
         Step::Verify => "verify",
@@ -343,6 +356,33 @@ fn copy(copy: &CopySpec, source: &TableShape, style: &Style) -> String {
     style.list(rows)
 }
 
+/// What of the table itself will be another.
+fn direct(spec: &DirectSpec, style: &Style) -> String {
+    let differing = |one: &TableShape, other: &TableShape| -> Vec<String> {
+        let same = |column: &Column| other.columns.iter().any(|found| found == column);
+        one.columns
+            .iter()
+            .filter(|column| !same(column))
+            .map(|column| format!("`{}` {}", column.name, column.column_type))
+            .collect()
+    };
+    let keys = |one: &TableShape, other: &TableShape| -> Vec<String> {
+        one.keys.iter().filter(|key| !other.keys.contains(key)).map(|key| format!("`{}`", key.name)).collect()
+    };
+    let (before, after) = (&spec.source, &spec.target);
+    let tied: Vec<String> = spec.linked.iter().map(ToString::to_string).collect();
+    let lines = [
+        ("Columns before", differing(before, after)),
+        ("Columns after", differing(after, before)),
+        ("Keys before", keys(before, after)),
+        ("Keys after", keys(after, before)),
+        ("Tied to it", tied),
+    ];
+    let some = lines.into_iter().filter(|(_, names)| !names.is_empty());
+    style
+        .list(some.map(|(label, names)| vec![(Role::Dim, label.to_owned()), (Role::Plain, names.join(", "))]).collect())
+}
+
 fn estimates(plan: &Plan, style: &Style) -> String {
     let rows = estimate_rows(plan).into_iter();
     style.list(rows.map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
@@ -355,10 +395,18 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
         0 => "none".to_owned(),
         size => format!("{} on every node that writes one", bytes(size)),
     };
+    let time = match plan.work {
+        Work::Copy(_) => format!("about {} to copy and compare", seconds(estimate.seconds)),
+        Work::Direct(_) => format!("about {}, on all nodes at once", seconds(estimate.seconds)),
+    };
+    let disk = match (&plan.work, estimate.extra_disk_bytes) {
+        (Work::Direct(_), 0) => "none".to_owned(),
+        (Work::Copy(_) | Work::Direct(_), size) => format!("about {} more on every node until the end", bytes(size)),
+    };
     [
         ("Rows", format!("about {}", count(estimate.rows))),
-        ("Time", format!("about {} to copy and compare", seconds(estimate.seconds))),
-        ("Disk", format!("about {} more on every node until the end", bytes(estimate.extra_disk_bytes))),
+        ("Time", time),
+        ("Disk", disk),
         ("Binlog", binlog),
         ("Longest stall", format!("about {} ms", count(estimate.stall_ms))),
         ("Basis", estimate.basis.clone()),

@@ -57,7 +57,12 @@ impl Progress {
 
     fn draw(&self, event: &Event, narrator: &Narrator) {
         match event {
-            Event::Started { .. } | Event::Retried { .. } | Event::Verified { .. } | Event::Switched { .. } => {}
+            Event::Started { .. }
+            | Event::Retried { .. }
+            | Event::Verified { .. }
+            | Event::Aborting { .. }
+            | Event::Altered { .. }
+            | Event::Switched { .. } => {}
             Event::Entered { phase } => self.enter(*phase),
             Event::Progress { phase, rows, of, rate, eta_s, chunk_rows, pace } => {
                 let rows = Rows { done: *rows, of: *of, rate: *rate, eta_s: *eta_s };
@@ -85,6 +90,7 @@ impl Progress {
             | Phase::Shadowing
             | Phase::Arming
             | Phase::Holding
+            | Phase::Altering
             | Phase::Switching
             | Phase::Finishing
             | Phase::Done
@@ -126,6 +132,8 @@ impl Reporter for Progress {
             | Event::Retried { .. }
             | Event::Verified { .. }
             | Event::Held { .. }
+            | Event::Aborting { .. }
+            | Event::Altered { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => lines.into_iter().for_each(|line| self.bar.println(line)),
         }

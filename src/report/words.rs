@@ -17,7 +17,8 @@ pub const fn doing(phase: Phase) -> &'static str {
         Phase::Arming => "making the triggers",
         Phase::Copying => "copying every row",
         Phase::Verifying => "comparing every row",
-        Phase::Holding => "proven equal, ready to switch",
+        Phase::Holding => "proven, ready for the last step",
+        Phase::Altering => "changing the table itself",
         Phase::Switching => "switching the names",
         Phase::Finishing => "tidying up behind the switch",
         Phase::Done => "done",
@@ -76,6 +77,8 @@ impl Narrator {
             | Event::Retried { .. }
             | Event::Verified { .. }
             | Event::Held { .. }
+            | Event::Aborting { .. }
+            | Event::Altered { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => {}
         }
@@ -97,6 +100,10 @@ impl Narrator {
             }
             Event::Verified { rows, differences, ms } => vec![verified(*rows, *differences, *ms)],
             Event::Held { why } => vec![format!("held: {why}")],
+            Event::Aborting { sessions } => {
+                sessions.iter().map(|session| format!("will be aborted if still open: {session}")).collect()
+            }
+            Event::Altered { ms, attempts } => vec![altered(*ms, *attempts)],
             Event::Switched { ms, attempts } => vec![switched(*ms, *attempts)],
             Event::Ended { code, what, next, details } => outcome::ending(*code, what, next, details),
         }
@@ -111,6 +118,7 @@ fn started(job: &str, table: &str, strategy: &str, phase: Phase, rows: u64) -> S
         | Phase::Copying
         | Phase::Verifying
         | Phase::Holding
+        | Phase::Altering
         | Phase::Switching
         | Phase::Finishing
         | Phase::Done
@@ -137,8 +145,15 @@ pub fn differ(differences: u64) -> String {
 }
 
 fn switched(ms: u64, attempts: u32) -> String {
-    let after = if attempts > 1 { format!(" at attempt {attempts}") } else { String::new() };
-    format!("switched in {}{after}", millis(ms))
+    format!("switched in {}{}", millis(ms), at_attempt(attempts))
+}
+
+fn altered(ms: u64, attempts: u32) -> String {
+    format!("changed on every node, in {}{}", millis(ms), at_attempt(attempts))
+}
+
+fn at_attempt(attempts: u32) -> String {
+    if attempts > 1 { format!(" at attempt {attempts}") } else { String::new() }
 }
 
 fn also(others: u64) -> String {

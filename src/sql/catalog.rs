@@ -21,6 +21,7 @@ const VARIABLES: &[&str] = &[
     "gtid_strict_mode",
     "hostname",
     "innodb_autoinc_lock_mode",
+    "innodb_instant_alter_column_allowed",
     "innodb_default_row_format",
     "innodb_lock_wait_timeout",
     "innodb_page_size",

@@ -2,7 +2,7 @@
 
 use driftless_strategies::plan::{CopySpec, ForeignKeyStep};
 use driftless_strategies::shape::{ForeignKey, KeyKind};
-use driftless_strategies::{Flavour, Ident, TableName};
+use driftless_strategies::{Algorithm, Flavour, Ident, Lock, TableName};
 
 use super::Sql;
 use crate::ports::journal::JobId;
@@ -17,6 +17,23 @@ pub fn create_shadow(spec: &CopySpec) -> Sql {
 #[must_use]
 pub fn alter_shadow(spec: &CopySpec, alter: &str) -> Sql {
     Sql::new("ALTER TABLE ").table(&spec.shadow).text(" ").trusted(alter)
+}
+
+/// Changes the table itself, in no other way than the one that is named.
+#[must_use]
+pub fn alter_directly(table: &TableName, alter: &str, algorithm: Algorithm, lock: Lock) -> Sql {
+    let sql = Sql::new("ALTER TABLE ").table(table).text(" ").trusted(alter);
+    sql.text(", ALGORITHM=").text(algorithm.as_str()).text(", LOCK=").text(lock.as_str())
+}
+
+/// Sessions that carry out DDL for that table at this moment, appliers included.
+#[must_use]
+pub fn altering(table: &TableName) -> Sql {
+    // Not by COMMAND: appliers are said to sleep while they work.
+    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND (INFO LIKE 'ALTER %' OR INFO LIKE ")
+        .text("'BEGIN NOT ATOMIC %') AND LOCATE(")
+        .string(&table.quoted())
+        .text(", INFO) > 0")
 }
 
 /// Gives the shadow the source's foreign keys, under their interim names.

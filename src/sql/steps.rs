@@ -11,12 +11,28 @@ use crate::ports::rows::{Bound, Chunk, Part, Range};
 /// The statements of a step, in order.
 #[must_use]
 pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &Step, job: &JobId) -> Vec<String> {
-    let spec = &plan.copy;
-    let sql = match step {
-        Step::Journal => {
-            let tables = journal::TABLES.into_iter().filter_map(journal::create_table);
-            std::iter::once(journal::create_schema()).chain(tables).collect()
-        }
+    if let Step::Alter { alter, algorithm, lock } = step {
+        return vec![ddl::alter_directly(&plan.table, alter, *algorithm, *lock).as_str().to_owned()];
+    }
+    let copied = plan.work.copy().map_or_else(Vec::new, |spec| of_copy(plan, spec, source, step, job));
+    let sql = if *step == Step::Journal { journal_tables() } else { copied };
+    sql.iter().map(|statement| statement.as_str().to_owned()).collect()
+}
+
+fn journal_tables() -> Vec<Sql> {
+    let tables = journal::TABLES.into_iter().filter_map(journal::create_table);
+    std::iter::once(journal::create_schema()).chain(tables).collect()
+}
+
+fn of_copy(
+    plan: &Plan,
+    spec: &CopySpec,
+    source: &[driftless_strategies::Column],
+    step: &Step,
+    job: &JobId,
+) -> Vec<Sql> {
+    match step {
+        Step::Journal | Step::Alter { .. } => Vec::new(),
         Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));
@@ -35,8 +51,7 @@ pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &S
         ],
         Step::Drop => vec![ddl::drop_table(&spec.retired)],
         Step::Keep => triggers::Change::ALL.map(|change| triggers::drop_trigger(spec, job, change)).to_vec(),
-    };
-    sql.iter().map(|statement| statement.as_str().to_owned()).collect()
+    }
 }
 
 fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[driftless_strategies::plan::ForeignKeyStep]) -> Vec<Sql> {

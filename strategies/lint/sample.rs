@@ -95,6 +95,7 @@ fn node(flavour: Flavour, version: Version) -> Node {
         leftovers: Vec::new(),
         holders: Vec::new(),
         old_transactions: Vec::new(),
+        open_transactions: Vec::new(),
     }
 }
 

@@ -136,7 +136,7 @@ async fn flags_are_judged_before_a_job_is_begun() {
         (&["--yes", "--workers", "0"], 2, &["--workers", "1..=64"]),
         (&["--yes", "--chunk-rows", "many"], 2, &["--chunk-rows", "many"]),
         (&["--yes", "--strategy", "magic"], 2, &["magic", "trigger-copy"]),
-        (&["--yes", "--strategy", "native"], 3, &["forced", "native was asked for", "--strategy trigger-copy fits"]),
+        (&["--yes", "--strategy", "native"], 3, &["forced", "native was asked for", "--strategy toi fits"]),
         (&["--yes", "--allow-lossy", ""], 2, &["--allow-lossy", "the name is empty"]),
         (&["--yes", "--format", "xml"], 2, &["xml", "json"]),
         (&[], 2, &["no terminal to ask", "add --yes"]),

@@ -89,7 +89,7 @@ async fn judge(test: &TestCluster, table: &TableName, random: &mut Random, what:
     let change = alter("FORCE", ClauseKind::Force);
     let facts = facts(table, Some(&change)).await;
     let plan = choose(&facts, &change, &Options::default()).plan.unwrap_or_else(|| panic!("{what}: no plan"));
-    let spec = Arc::new(plan.copy);
+    let spec = Arc::new(plan.work.copy().unwrap().clone());
     let rows = TableRows::new(Setting {
         server: first_server(),
         others: Vec::new(),

@@ -10,6 +10,9 @@ use crate::support::TestCluster;
 /// Longest that one command may take before the test gives up on it.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The strategy of a test that proves something of the copy.
+pub(crate) const COPIED: [&str; 2] = ["--strategy", "trigger-copy"];
+
 /// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -72,8 +75,16 @@ pub(crate) fn to(test: &TestCluster, node: usize) -> Vec<String> {
     ["--no-defaults", "--host", "127.0.0.1", "--port", &port, "--user", "root"].map(str::to_owned).to_vec()
 }
 
-/// Runs a command against the first node, as root.
+/// Runs a command against the first node, as root. A change goes by a copy unless it names its strategy: what these tests
+/// prove is the copy, whatever would be faster.
 pub(crate) async fn on(test: &TestCluster, command: &str, args: &[&str]) -> Ran {
+    let change = args.contains(&"--alter") && !args.contains(&"--strategy");
+    let copied: &[&str] = if change { &COPIED } else { &[] };
+    preferred(test, command, &[args, copied].concat()).await
+}
+
+/// Runs a command against the first node, as root, and leaves the strategy to driftless.
+pub(crate) async fn preferred(test: &TestCluster, command: &str, args: &[&str]) -> Ran {
     let flags = to(test, 0);
     let all: Vec<&str> =
         [command].into_iter().chain(flags.iter().map(String::as_str)).chain(args.iter().copied()).collect();

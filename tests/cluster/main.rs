@@ -29,6 +29,8 @@ mod prove_control;
 mod prove_crash;
 mod prove_nodes;
 mod prove_race;
+mod prove_toi;
+mod prove_toi_nodes;
 mod prove_watch;
 mod session;
 mod throttle;

@@ -136,7 +136,7 @@ impl SimJournal {
 impl Journal for SimJournal {
     async fn save(&self, job: &Job) -> Result<(), Fault> {
         let (phase, end, end_known, stopped) = (job.phase, job.end.clone(), job.end_known, job.stopped.clone());
-        let (again, keep) = (job.plan.copy.zero_dates, job.keep);
+        let (again, keep) = (job.plan.work.copy().unwrap().zero_dates, job.keep);
         self.guarded("save", move |row| {
             let (end, stopped) = (end.clone(), stopped.clone());
             Some(JobRow { phase, end, end_known, keep, stopped, again, ..row.clone() })

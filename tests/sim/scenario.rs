@@ -336,7 +336,7 @@ impl Stage {
             journal: Arc::new(SimJournal { process: Arc::clone(process) }),
             reporter: Arc::new(Listener { process: Arc::clone(process), entered: Mutex::default() }),
             hold: Arc::new(move || outside.held.load(Ordering::SeqCst).then(|| "a file exists".into())),
-            respec: Arc::new(move |_| Ok(plan(new_unique, rows, false).copy)),
+            respec: Arc::new(move |_| Ok(plan(new_unique, rows, false).work.copy().expect("a copy").clone())),
         }
     }
 
@@ -371,6 +371,8 @@ impl Stage {
             Ending::Undone | Ending::Refused { .. } => !clean || !over(phase),
             Ending::Different { .. } => self.scenario.tombstones == Tombstones::On,
             Ending::Failed { .. } => false,
+            // A copy ends otherwise when nodes differ.
+            Ending::Drifted { .. } => true,
             Ending::Stopped { .. } | Ending::Unknown { .. } | Ending::Again => over(phase),
         };
         if lie || !free {
@@ -423,6 +425,7 @@ impl Stage {
                 | Phase::Switching
                 | Phase::Finishing
                 | Phase::Undoing => true,
+                Phase::Altering => false,
             };
             if !tidy {
                 found.push(format!("node {at} after {phase:?}: {:?}", node.store.tables.keys()));

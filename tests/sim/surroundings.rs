@@ -12,7 +12,7 @@ use driftless::ports::report::{Event, Reporter};
 use driftless_strategies::plan::{ChunkKey, ColumnPair, Compare, KeyColumn, Literal};
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{
-    CopySpec, Estimate, Fingerprint, Ident, Options, Plan, Reason, StrategyName, TableName, TableShape,
+    CopySpec, Estimate, Fingerprint, Ident, Options, Plan, Reason, StrategyName, TableName, TableShape, Work,
 };
 
 use super::process::{HOME, Process, busy};
@@ -28,6 +28,8 @@ fn expected(at: Phase, store: &Store) -> bool {
     let (shadow, retired) = (store.tables.contains_key(&Name::Shadow), store.tables.contains_key(&Name::Retired));
     match at {
         Phase::Planned | Phase::Shadowing => original && !retired,
+        // No copy comes to alter its table itself.
+        Phase::Altering => false,
         Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching => {
             original && shadow && !retired
         }
@@ -168,6 +170,7 @@ impl Reporter for Listener {
                     self.process.violate("told that it switched, but it did not");
                 }
             }
+            Event::Aborting { .. } | Event::Altered { .. } => self.process.violate("a copy alters no table itself"),
             Event::Started { .. }
             | Event::Progress { .. }
             | Event::Paused { .. }
@@ -202,7 +205,7 @@ pub(crate) fn plan(new_unique: bool, rows: u64, again: bool) -> Plan {
         epoch: None,
         nodes: Vec::new(),
         fingerprint: Fingerprint(String::new()),
-        copy: CopySpec {
+        work: Work::Copy(CopySpec {
             source: table("t"),
             shadow: table("_t_new"),
             retired: table("_t_old"),
@@ -211,7 +214,7 @@ pub(crate) fn plan(new_unique: bool, rows: u64, again: bool) -> Plan {
             new_unique: if new_unique { vec![ident("tag")] } else { Vec::new() },
             zero_dates: again,
             target: TableShape::default(),
-        },
+        }),
         steps: Vec::new(),
         costs: Vec::new(),
         estimate: Estimate { rows, ..Estimate::default() },

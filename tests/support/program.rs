@@ -67,8 +67,14 @@ impl Call {
         Self { child, seen, count, read: 0, out, err }
     }
 
-    /// `run` of a change, asking nothing.
+    /// `run` of a change by a copy, asking nothing: what these tests prove is the copy, whatever would be faster.
     pub fn run(node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
+        let change = ["run", "--yes", "--table", table, "--alter", alter, "--strategy", "trigger-copy"];
+        Self::start(node, &[&change, more].concat())
+    }
+
+    /// `run` of a change by whatever driftless prefers.
+    pub fn preferred(node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
         Self::start(node, &[&["run", "--yes", "--table", table, "--alter", alter], more].concat())
     }
 

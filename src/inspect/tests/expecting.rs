@@ -43,6 +43,7 @@ fn watched(name: &str) -> Watched {
         leftovers: Vec::new(),
         holders: Vec::new(),
         old_transactions: Vec::new(),
+        open_transactions: Vec::new(),
     };
     Watched::of(&Member { server: Arc::new(Nowhere), node })
 }

@@ -1,0 +1,166 @@
+//! The `Direct` port over real servers: one ALTER of the table itself, and what each node has afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_strategies::choose::{self, Options};
+use driftless_strategies::verdict::{Fits, ReasonCode};
+use driftless_strategies::{Alter, Flavour, Plan, Reason, Step};
+use futures_util::future::join_all;
+
+use super::ordered;
+use crate::error::Fault;
+use crate::inspect::{self, Limits, NodeWatch, Reading};
+use crate::ports::direct::{Direct, Sight, Sighting};
+use crate::ports::journal::JobId;
+use crate::ports::members::Discovered;
+use crate::ports::server::{ErrorKind, Server, Session};
+use crate::sql::{Sql, ddl};
+
+/// Estimates that the server may need for the ALTER before its answer is no longer waited for, beside `DDL_DEADLINE`.
+const PATIENT: u32 = 4;
+
+/// What the calls need.
+pub struct Ground {
+    /// Every node, the one that sends the ALTER first.
+    pub discovered: Discovered,
+    /// The nodes under watch, the table first among what is expected.
+    pub watch: Arc<NodeWatch>,
+    /// The plan.
+    pub plan: Plan,
+    /// Its clauses, read.
+    pub alter: Alter,
+    /// From when on a transaction is too old to be aborted.
+    pub limits: Limits,
+    /// The job.
+    pub job: JobId,
+    /// The fencing token of the lease under which this works.
+    pub token: u64,
+}
+
+/// The table of one job.
+pub struct TableItself {
+    ground: Ground,
+}
+
+impl TableItself {
+    /// Connects when asked.
+    #[must_use]
+    pub const fn new(ground: Ground) -> Self {
+        Self { ground }
+    }
+
+    fn first(&self) -> Result<(&Arc<dyn Server>, Flavour), Fault> {
+        let first = self.ground.discovered.members.first();
+        first
+            .map(|member| (&member.server, member.node.flavour))
+            .ok_or_else(|| Fault::Failed("failed to find a node to work on: none is known".into()))
+    }
+
+    fn statement(&self, flavour: Flavour) -> Result<Sql, Fault> {
+        let table = &self.ground.plan.table;
+        for step in &self.ground.plan.steps {
+            if let Step::Alter { alter, algorithm, lock } = step {
+                let statement = ddl::alter_directly(table, alter, *algorithm, *lock);
+                return Ok(ddl::by_holder(&statement, &self.ground.job, self.ground.token, flavour));
+            }
+        }
+        Err(Fault::Failed("failed to find the ALTER: the plan has none".into()))
+    }
+
+    /// A connection whose ALTER never gives up on a lock by itself: once it is ordered, a node that gave up alone would be
+    /// left different.
+    async fn patient(&self, server: &Arc<dyn Server>) -> Result<Box<dyn Session>, Fault> {
+        let needed = Duration::from_millis(self.ground.plan.estimate.stall_ms) * PATIENT + ordered::DDL_DEADLINE;
+        let mut session = ordered::connect(server, needed * 2).await?;
+        session.set_deadline(needed);
+        Ok(session)
+    }
+}
+
+#[async_trait::async_trait]
+impl Direct for TableItself {
+    async fn rehearse(&self) -> Result<(), Fault> {
+        let Ground { discovered, plan, alter, limits, .. } = &self.ground;
+        let facts = inspect::inspect(discovered, &plan.table, Some(alter), limits).await?;
+        let options = Options { force: Some(plan.strategy), ..plan.options.clone() };
+        let decision = choose::choose(&facts, alter, &options);
+        if let Some(fresh) = &decision.plan {
+            if fresh.work == plan.work && fresh.steps == plan.steps && fresh.fingerprint == plan.fingerprint {
+                return Ok(());
+            }
+            let what = "the nodes would now make another change of the ALTER than the plan says".to_owned();
+            return Err(no(Reason::new(ReasonCode::PlanStale, what, "plan again; nothing was changed")));
+        }
+        let own =
+            decision.verdicts.iter().filter(|verdict| verdict.strategy == plan.strategy && verdict.fits == Fits::No);
+        let mut reasons: Vec<Reason> = decision.blockers;
+        reasons.retain(|reason| reason.code != ReasonCode::Forced);
+        reasons.extend(own.flat_map(|verdict| verdict.reasons.clone()));
+        // What does not pass by itself is told first.
+        reasons.sort_by_key(|reason| passes(reason.code));
+        let unknown = || Reason::new(ReasonCode::PlanStale, "the plan no longer fits", "plan again");
+        let reason = reasons.into_iter().next().unwrap_or_else(unknown);
+        if passes(reason.code) {
+            return Err(Fault::Busy(format!("{} [{}]", reason.what, reason.code.as_str())));
+        }
+        Err(no(reason))
+    }
+
+    async fn calm(&self) -> Result<(), Fault> {
+        self.ground.watch.calm().await
+    }
+
+    async fn users(&self) -> Vec<String> {
+        self.ground.watch.users().await
+    }
+
+    async fn alter(&self) -> Result<(), Fault> {
+        let (server, flavour) = self.first()?;
+        let statement = self.statement(flavour)?;
+        let mut session = self.patient(server).await?;
+        let Err(error) = session.execute(&statement).await else { return Ok(()) };
+        match error.kind {
+            ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),
+            ErrorKind::Lost => Err(Fault::Lost(error.to_string())),
+            ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
+                let remedy = "--strategy trigger-copy, or correct the alter; nothing was changed";
+                let what = format!("the server rejects the ALTER: {error}");
+                Err(no(Reason::new(ReasonCode::AlterRejected, what, remedy)))
+            }
+        }
+    }
+
+    async fn under_way(&self) -> Result<bool, Fault> {
+        let sql = ddl::altering(&self.ground.plan.table);
+        let one = async |server: &Arc<dyn Server>| -> Result<bool, Fault> {
+            Ok(!server.connect().await?.query(&sql).await?.is_empty())
+        };
+        let members = &self.ground.discovered.members;
+        let answers = join_all(members.iter().map(|member| one(&member.server))).await;
+        // A node that does not answer does not work on it for anybody either; `look` says that it is silent.
+        Ok(answers.into_iter().any(|answer| answer.unwrap_or(false)))
+    }
+
+    async fn look(&self) -> Vec<Sighting> {
+        let seen = self.ground.watch.tables().await;
+        seen.into_iter().map(|(node, answer)| Sighting { node, sight: sight(answer) }).collect()
+    }
+}
+
+fn no(reason: Reason) -> Fault {
+    Fault::Refused(Box::new(reason))
+}
+
+/// Whether what is in the way may go away by itself.
+fn passes(code: ReasonCode) -> bool {
+    matches!(code, ReasonCode::LockHeld | ReasonCode::OldTransaction)
+}
+
+fn sight(answer: Result<Option<Reading>, Fault>) -> Sight {
+    match answer {
+        Ok(Some(reading)) => Sight::Table { fingerprint: reading.fingerprint, shape: Box::new(reading.shape) },
+        Ok(None) => Sight::Missing,
+        Err(fault) => Sight::Silent(fault.to_string()),
+    }
+}

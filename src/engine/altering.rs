@@ -1,0 +1,429 @@
+//! One ALTER of the table itself: proven possible, journalled, sent once, and proven on every node by what each has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_strategies::DirectSpec;
+use tokio_util::sync::CancellationToken;
+
+use super::beating::Pulse;
+use super::ending::{Ending, Tally};
+use super::keeping::Keeper;
+use super::standing::{Standing, standing};
+use crate::error::Fault;
+use crate::ports::clock::Clock;
+use crate::ports::direct::Direct;
+use crate::ports::journal::{Job, Journal, Phase, Wishes};
+use crate::ports::nodes::Nodes;
+use crate::ports::pace::{Gate, Pace};
+use crate::ports::report::{Event, Reporter};
+
+/// Between two looks at what holds the ALTER back.
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two looks at what the nodes have.
+const SETTLE_LOOK: Duration = Duration::from_millis(300);
+/// Longest wait until every node has said what it has: an ALTER may wait there for a lock that came at the last moment.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Looks in a row in which nodes must differ before it is said that they do (3 s).
+const DIFFER_LOOKS: u32 = 10;
+/// Longest that an ALTER whose sender is gone may still be on its way to the server.
+const LATE_ALTER: Duration = Duration::from_secs(5);
+/// Attempts to find all nodes healthy after the ALTER (about 30 s).
+const AFTER_ATTEMPTS: u32 = 12;
+
+/// Everything that it acts through.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The table on all nodes.
+    pub direct: Arc<dyn Direct>,
+    /// Health and sameness of the nodes.
+    pub nodes: Arc<dyn Nodes>,
+    /// Whether the cluster has room.
+    pub pace: Arc<dyn Pace>,
+    /// The job's memory.
+    pub journal: Arc<dyn Journal>,
+    /// Who listens.
+    pub reporter: Arc<dyn Reporter>,
+    /// Whether the ALTER must wait, and for what; asked four times a second.
+    pub hold: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+/// Limits of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Attempts of one step before the job stops.
+    pub attempts: u32,
+    /// Longest time in which the ALTER can't be sent before the job stops.
+    pub patience: Duration,
+}
+
+/// One run of one job whose plan is a single ALTER.
+pub struct Altering {
+    ports: Ports,
+    limits: Limits,
+    job: Job,
+    spec: DirectSpec,
+    tally: Tally,
+    /// Cancelled by the first signal.
+    stop: CancellationToken,
+    /// Cancelled when the lease is lost: nothing may be sent any more.
+    deposed: CancellationToken,
+    wishes: tokio::sync::watch::Receiver<Wishes>,
+    wishes_in: tokio::sync::watch::Sender<Wishes>,
+}
+
+/// What an attempt came to.
+enum Attempt {
+    Changed,
+    Again(String),
+}
+
+impl Altering {
+    /// Takes a job that this process holds the lease of, and what its plan works with.
+    #[must_use]
+    pub fn new(ports: Ports, limits: Limits, job: Job, spec: DirectSpec, stop: CancellationToken) -> Self {
+        let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
+        let deposed = CancellationToken::new();
+        Self { ports, limits, job, spec, tally: Tally::default(), stop, deposed, wishes, wishes_in }
+    }
+
+    /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
+    pub async fn run(mut self) -> (Ending, Tally, Job) {
+        let beating = self.start_beating();
+        let ending = match self.carry_out().await {
+            Ok(()) => Ending::Done,
+            Err(ending) => self.turn(ending).await,
+        };
+        beating.abort();
+        self.leave(&ending).await;
+        (ending, self.tally, self.job)
+    }
+
+    /// Closes a job that nobody works on, unless the table is changed. Gives the lease back in any case.
+    pub async fn undo(mut self) -> (Ending, Tally, Job) {
+        let beating = self.start_beating();
+        let ending = self.close().await;
+        beating.abort();
+        self.leave(&ending).await;
+        (ending, self.tally, self.job)
+    }
+
+    fn start_beating(&self) -> tokio::task::JoinHandle<()> {
+        Pulse {
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
+            stop: self.stop.clone(),
+            deposed: self.deposed.clone(),
+            wishes: self.wishes_in.clone(),
+        }
+        .start()
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
+            reporter: Arc::clone(&self.ports.reporter),
+        }
+    }
+
+    async fn leave(&mut self, ending: &Ending) {
+        self.keeper().leave(&mut self.job, ending).await;
+    }
+
+    async fn enter(&mut self, phase: Phase) -> Result<(), Ending> {
+        let from = std::mem::replace(&mut self.job.phase, phase);
+        if let Err(fault) = self.keeper().save(&self.job, self.limits.attempts).await {
+            self.job.phase = from;
+            return Err(Ending::of(fault, from));
+        }
+        self.ports.reporter.event(&Event::Entered { phase });
+        Ok(())
+    }
+
+    async fn carry_out(&mut self) -> Result<(), Ending> {
+        let at = self.job.phase;
+        match at {
+            Phase::Planned | Phase::Holding => {}
+            Phase::Altering => {
+                // The ALTER of a process that was killed may still be on its way.
+                self.ports.clock.sleep(LATE_ALTER).await;
+                match self.settled().await {
+                    Standing::Before => {}
+                    Standing::After => return self.finish().await,
+                    other @ (Standing::Neither(_) | Standing::Differ(_) | Standing::Silent { .. }) => {
+                        return Err(odd(other));
+                    }
+                }
+            }
+            Phase::Done => return Ok(()),
+            Phase::Undoing | Phase::Undone => return Err(self.close().await),
+            Phase::Shadowing
+            | Phase::Arming
+            | Phase::Copying
+            | Phase::Verifying
+            | Phase::Switching
+            | Phase::Finishing => {
+                return Err(Ending::Failed { phase: at, what: "BUG: an ALTER's job is in a phase of a copy".into() });
+            }
+        }
+        self.enter(Phase::Holding).await?;
+        self.hold().await?;
+        self.enter(Phase::Altering).await?;
+        let since = self.ports.clock.now();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.attempt(attempt).await? {
+                Attempt::Changed => return self.finish().await,
+                Attempt::Again(why) => {
+                    let waited = self.ports.clock.now().saturating_sub(since);
+                    if attempt >= self.limits.attempts || waited >= self.limits.patience {
+                        return Err(Ending::Stopped { phase: Phase::Altering, why });
+                    }
+                    self.tally.retries += 1;
+                    self.keeper().retried("the ALTER", &why, attempt).await;
+                }
+            }
+        }
+    }
+
+    /// Waits while an operator holds the ALTER, for as long as he likes.
+    async fn hold(&self) -> Result<(), Ending> {
+        let mut told: Option<String> = None;
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(self.stopped(Phase::Holding));
+            }
+            let wishes = *self.wishes.borrow();
+            let why = if wishes.cutover {
+                None
+            } else if wishes.pause {
+                Some("paused by an operator".to_owned())
+            } else {
+                (self.ports.hold)()
+            };
+            let Some(why) = why else { return Ok(()) };
+            if told.as_ref() != Some(&why) {
+                self.ports.reporter.event(&Event::Held { why: why.clone() });
+                told = Some(why);
+            }
+            self.ports.clock.sleep(LOOK).await;
+        }
+    }
+
+    fn no_room(&self) -> Option<String> {
+        match self.ports.pace.gate() {
+            Gate::Closed { why } => Some(why),
+            Gate::Open { .. } => None,
+        }
+    }
+
+    fn stopped(&self, phase: Phase) -> Ending {
+        let why = if self.deposed.is_cancelled() {
+            "the lease on the job was lost"
+        } else if self.wishes.borrow().abort {
+            "aborted by an operator"
+        } else {
+            "stopped by a signal"
+        };
+        Ending::Stopped { phase, why: why.into() }
+    }
+
+    /// Sends the ALTER once, if everything is as it must be, and finds out what came of it.
+    async fn attempt(&mut self, attempt: u32) -> Result<Attempt, Ending> {
+        let at = Phase::Altering;
+        if let Err(fault) = self.ready().await {
+            return match fault {
+                Fault::Busy(why) | Fault::Lost(why) => Ok(Attempt::Again(why)),
+                other @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)) => Err(Ending::of(other, at)),
+            };
+        }
+        if self.stop.is_cancelled() {
+            return Err(self.stopped(at));
+        }
+        let began = self.ports.clock.now();
+        let answer = self.ports.direct.alter().await;
+        let took = self.ports.clock.now().saturating_sub(began);
+        if matches!(answer, Err(Fault::Lost(_))) {
+            self.ports.clock.sleep(LATE_ALTER).await;
+        }
+        let seen = self.settled().await;
+        if seen == Standing::After {
+            self.tally.switch_attempts = attempt;
+            self.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            self.ports.reporter.event(&Event::Altered { ms: self.tally.switch_ms, attempts: attempt });
+        }
+        outcome(seen, answer)
+    }
+
+    /// Everything that must be true at the moment of the ALTER; what can change soonest is asked last.
+    async fn ready(&self) -> Result<(), Fault> {
+        self.ports.direct.rehearse().await?;
+        self.ports.direct.calm().await?;
+        if let Some(why) = self.no_room() {
+            return Err(Fault::Busy(why));
+        }
+        let sessions = self.ports.direct.users().await;
+        // A job that was taken over while this process slept or looked must not act.
+        self.ports.journal.beat().await?;
+        self.ports.nodes.fit(Phase::Altering).await?;
+        if !sessions.is_empty() {
+            self.ports.reporter.event(&Event::Aborting { sessions });
+        }
+        Ok(())
+    }
+
+    /// What the nodes have once none works on an ALTER any more, all answer, and a difference is no passing one.
+    async fn settled(&self) -> Standing {
+        let deadline = self.ports.clock.now() + SETTLE_LIMIT;
+        let mut differed = 0;
+        loop {
+            let busy = self.ports.direct.under_way().await.unwrap_or(true);
+            let seen = standing(&self.spec, &self.job.plan.fingerprint, &self.ports.direct.look().await);
+            let late = self.ports.clock.now() >= deadline;
+            match seen {
+                Standing::After => return seen,
+                Standing::Before | Standing::Neither(_) if !busy => return seen,
+                Standing::Differ(_) if !busy && differed >= DIFFER_LOOKS => return seen,
+                Standing::Differ(_) => differed += 1,
+                Standing::Silent { .. } if late => return seen,
+                Standing::Before | Standing::Neither(_) | Standing::Silent { .. } => {}
+            }
+            if late {
+                let nodes = vec!["a session still works on an ALTER of the table".to_owned()];
+                return Standing::Silent { changed: false, nodes };
+            }
+            self.ports.clock.sleep(SETTLE_LOOK).await;
+        }
+    }
+
+    /// All nodes have the change: now they must be well, too.
+    async fn finish(&mut self) -> Result<(), Ending> {
+        let mut attempt = 0;
+        while let Err(fault) = self.well().await {
+            attempt += 1;
+            if attempt >= AFTER_ATTEMPTS {
+                let why = format!("the table is changed on every node, but: {fault}");
+                return Err(Ending::Stopped { phase: Phase::Altering, why });
+            }
+            self.keeper().retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
+        }
+        self.enter(Phase::Done).await
+    }
+
+    async fn well(&self) -> Result<(), Fault> {
+        self.ports.nodes.barrier().await?;
+        self.ports.nodes.fit(Phase::Done).await?;
+        self.ports.direct.calm().await
+    }
+
+    /// What an ending means for the whole: before the ALTER a refusal or an abort closes the job.
+    async fn turn(&mut self, ending: Ending) -> Ending {
+        let at = self.job.phase;
+        if at.over() {
+            return ending;
+        }
+        if self.deposed.is_cancelled() {
+            return ending.job_stays(at);
+        }
+        match ending {
+            Ending::Refused { .. } => match self.enter(Phase::Undone).await {
+                Ok(()) => ending,
+                Err(_) => ending.job_stays(at),
+            },
+            Ending::Stopped { .. } if self.wishes.borrow().abort => self.close().await,
+            Ending::Done
+            | Ending::Undone
+            | Ending::Again
+            | Ending::Stopped { .. }
+            | Ending::Different { .. }
+            | Ending::Drifted { .. }
+            | Ending::Unknown { .. }
+            | Ending::Failed { .. } => ending,
+        }
+    }
+
+    /// Closes the job when nothing of it stands anywhere.
+    async fn close(&mut self) -> Ending {
+        let at = self.job.phase;
+        let seen = match at {
+            Phase::Done => Standing::After,
+            Phase::Planned | Phase::Holding => Standing::Before,
+            Phase::Altering
+            | Phase::Undoing
+            | Phase::Undone
+            | Phase::Shadowing
+            | Phase::Arming
+            | Phase::Copying
+            | Phase::Verifying
+            | Phase::Switching
+            | Phase::Finishing => {
+                self.ports.clock.sleep(LATE_ALTER).await;
+                self.settled().await
+            }
+        };
+        let ending = match seen {
+            Standing::Before => Ending::Undone,
+            Standing::After => {
+                let what = "the table is changed on every node already: it can't be undone";
+                return Ending::Failed { phase: at, what: what.to_owned() };
+            }
+            Standing::Neither(nodes) => {
+                let what = "the job is closed, but somebody else has changed the table since it was planned".to_owned();
+                Ending::Drifted { what, nodes }
+            }
+            other @ (Standing::Differ(_) | Standing::Silent { .. }) => return odd(other),
+        };
+        match self.enter(Phase::Undone).await {
+            Ok(()) => ending,
+            Err(failed) => failed.job_stays(at),
+        }
+    }
+}
+
+/// What was seen decides; the server's answer only says why nothing was changed.
+fn outcome(seen: Standing, answer: Result<(), Fault>) -> Result<Attempt, Ending> {
+    let at = Phase::Altering;
+    match (seen, answer) {
+        (Standing::After, _) => Ok(Attempt::Changed),
+        (Standing::Before, Ok(())) => {
+            let what = "the server says that the table is changed, and no node shows it".to_owned();
+            Err(Ending::Drifted { what, nodes: Vec::new() })
+        }
+        (Standing::Before, Err(Fault::Busy(why))) => Ok(Attempt::Again(why)),
+        // Not sent again by this run: the next one has another lease, under which a late one is refused.
+        (Standing::Before, Err(Fault::Lost(why))) => {
+            Err(Ending::Stopped { phase: at, why: format!("no node shows the change, and its answer was lost: {why}") })
+        }
+        (Standing::Before, Err(fault @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)))) => {
+            Err(Ending::of(fault, at))
+        }
+        (other @ (Standing::Neither(_) | Standing::Differ(_) | Standing::Silent { .. }), _) => Err(odd(other)),
+    }
+}
+
+/// The ending of a standing that nothing can be built on.
+fn odd(seen: Standing) -> Ending {
+    let at = Phase::Altering;
+    match seen {
+        Standing::Differ(nodes) => Ending::Drifted { what: "the nodes differ after the ALTER".to_owned(), nodes },
+        Standing::Neither(nodes) => {
+            let what = "the table is the same on every node, but neither as it was nor as it was planned".to_owned();
+            Ending::Drifted { what, nodes }
+        }
+        Standing::Silent { changed: true, nodes } => {
+            let why = format!("the ALTER is carried out, but not known to be on every node: {}", nodes.join("; "));
+            Ending::Stopped { phase: at, why }
+        }
+        Standing::Silent { changed: false, nodes } => Ending::Unknown {
+            phase: at,
+            what: format!("whether the ALTER happened is not known: {}", nodes.join("; ")),
+        },
+        Standing::Before | Standing::After => {
+            Ending::Failed { phase: at, what: "BUG: nothing is odd about the table".to_owned() }
+        }
+    }
+}
