@@ -247,7 +247,8 @@ pub(super) fn why(decision: &Decision, chosen: StrategyName) -> String {
     if before.is_empty() {
         return "chosen because it is the most preferred".to_owned();
     }
-    format!("chosen because it fits and {}, which would be preferred, do not", list(&before))
+    let does = if before.len() == 1 { "does" } else { "do" };
+    format!("chosen because it fits and {}, which would be preferred, {does} not", list(&before))
 }
 
 fn verdicts(decision: &Decision, style: &Style) -> String {
@@ -383,6 +384,11 @@ fn direct(spec: &DirectSpec, style: &Style) -> String {
         .list(some.map(|(label, names)| vec![(Role::Dim, label.to_owned()), (Role::Plain, names.join(", "))]).collect())
 }
 
+/// Estimated seconds in words.
+fn about(estimated: u64) -> String {
+    if estimated == 0 { seconds(0) } else { format!("about {}", seconds(estimated)) }
+}
+
 fn estimates(plan: &Plan, style: &Style) -> String {
     let rows = estimate_rows(plan).into_iter();
     style.list(rows.map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
@@ -396,8 +402,8 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
         size => format!("{} on every node that writes one", bytes(size)),
     };
     let time = match plan.work {
-        Work::Copy(_) => format!("about {} to copy and compare", seconds(estimate.seconds)),
-        Work::Direct(_) => format!("about {}, on all nodes at once", seconds(estimate.seconds)),
+        Work::Copy(_) => format!("{} to copy and compare", about(estimate.seconds)),
+        Work::Direct(_) => format!("{}, on all nodes at once", about(estimate.seconds)),
     };
     let disk = match (&plan.work, estimate.extra_disk_bytes) {
         (Work::Direct(_), 0) => "none".to_owned(),

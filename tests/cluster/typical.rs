@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use driftless::demo::load;
 
-use crate::child::{Ran, on};
+use crate::child::{Ran, preferred};
 use crate::support::{TestCluster, shared};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -77,7 +77,7 @@ async fn typical_changes_are_planned_as_documented() {
         let mut written = HEAD.to_owned();
         let mut verdicts = Vec::new();
         for (what, alter) in CHANGES {
-            let ran = on(&test, "plan", &["--table", &loaded.table.quoted(), "--alter", alter]).await;
+            let ran = preferred(&test, "plan", &["--table", &loaded.table.quoted(), "--alter", alter]).await;
             let text = lasting(&test, &ran);
             let verdict = verdict(ran.code, &text);
             write!(written, "\n## {what}\n\n`{alter}` ({verdict})\n\n```text\n{}\n```\n", text.trim_end()).unwrap();
