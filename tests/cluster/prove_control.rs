@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use driftless::demo::{Ledger, load};
+use driftless::sql::Sql;
 
 use crate::support::{Call, RoughWriters, TestCluster, job_on, resume, shared, tell};
 
@@ -237,6 +238,33 @@ async fn foreign_keys_and_the_counter_stay() {
         let last = test.plain(0).run(&[&insert, "SELECT LAST_INSERT_ID()"]).await;
         assert!(last[0][0].parse::<u64>().unwrap() > 90_000, "the counter goes on: {last:?}");
         test.only(&["child", "parent"], "at the end").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// The dry run shows neither checks (a JSON column has one) nor expressions.
+#[tokio::test]
+async fn tables_with_checks_and_computed_columns_are_changed() {
+    let test = shared().await;
+    let work = async {
+        let schema = test.schema.quoted();
+        let make = [
+            format!(
+                "CREATE TABLE {schema}.t (id INT PRIMARY KEY, j JSON, a INT CHECK (a > 0), g INT AS (a + 1) STORED, \
+                 CONSTRAINT small CHECK (a < 100))"
+            ),
+            format!("INSERT INTO {schema}.t (id, j, a) VALUES (1, '{{\"x\":\"one\"}}', 1), (2, NULL, 2)"),
+        ];
+        test.plain(0).run(&[&make[0], &make[1]]).await;
+        let alter = "ADD COLUMN x VARCHAR(9) AS (JSON_UNQUOTE(JSON_EXTRACT(j, '$.x'))) VIRTUAL, ADD KEY by_x (x), \
+                     ADD COLUMN k JSON, ADD CONSTRAINT big CHECK (a < 1000), ADD COLUMN d INT DEFAULT (1 + 2)";
+        let ended = Call::run(&test.nodes()[0], &test.table("t").to_string(), alter, &FAST).end(RUN).await;
+        assert_eq!(ended.code, Some(0), "{:?} {}", ended.last("ended"), ended.said);
+        let rows = test.plain(1).run(&[&format!("SELECT id, a, g, x, d FROM {schema}.t ORDER BY id")]).await;
+        assert_eq!(rows, [["1", "1", "2", "one", "3"], ["2", "2", "3", "NULL", "3"]]);
+        let broken = format!("INSERT INTO {schema}.t (id, a) VALUES (3, 100)");
+        assert!(test.servers()[2].connect().await.unwrap().execute(&Sql::new("").trusted(&broken)).await.is_err());
+        test.only(&["t"], "at the end").await;
     };
     test.bounded(LIMIT, work).await;
 }
