@@ -4,11 +4,17 @@
 //! node slips past a chunk that another node copies, and the row comes back. The old row is inserted and deleted again.
 //! Inserting first (not deleting first) also takes no gap lock, over which applications would deadlock.
 //!
+//! Servers fire AFTER UPDATE also for a row that is left as it was: because nothing in it changes, or because UPDATE IGNORE
+//! met a duplicate or a missing parent, and then NEW is a row that never was. The trigger looks, and does nothing. A write
+//! to the shadow alone would be worse than useless: its write-set names the source's table but none of its rows, so other
+//! nodes apply it beside the next CREATE or DROP TRIGGER, the two wait for each other, and the cluster stands still for
+//! good (MariaDB 10.11 with several appliers).
+//!
 //! A write that the new table can't take is recorded in the journal, where the job finds it and stops; the application
 //! does not feel it. Just before the switch the job closes its gate: from then on such a write fails, as it will on the
 //! new table, so that none can slip in between the last look and the RENAME. Deadlocks and lock waits are not caught: they roll the application's own statement back.
 
-use driftless_strategies::plan::{Compare, CopySpec, KeyColumn, Literal};
+use driftless_strategies::plan::{ColumnPair, Compare, CopySpec, KeyColumn, Literal};
 use driftless_strategies::{Ident, TableName};
 
 use super::Sql;
@@ -80,7 +86,9 @@ fn trigger(verb: &'static str, spec: &CopySpec, job: &JobId, change: Change) -> 
         Change::Delete => head(" AFTER DELETE ON ").sql(&tombstone(spec)).text("END"),
         Change::Update => head(" AFTER UPDATE ON ")
             .sql(&record_conflicts(spec, job))
-            .text("IF NOT (")
+            .text("BEGIN DECLARE unchanged INT DEFAULT 0; ")
+            .sql(&look_for_change(spec))
+            .text("IF unchanged = 0 THEN IF NOT (")
             .join(" AND ", spec.key.columns.iter().map(key_kept))
             // A warning of INSERT IGNORE would set off the handler that records conflicts: it gets one of its own.
             .text(") THEN BEGIN DECLARE CONTINUE HANDLER FOR ")
@@ -91,9 +99,33 @@ fn trigger(verb: &'static str, spec: &CopySpec, job: &JobId, change: Change) -> 
             .sql(&tombstone(spec))
             .text("END; END IF; ")
             .sql(&upsert(spec))
-            .text("END"),
+            .text("END IF; END; END"),
         Change::Insert => head(" AFTER INSERT ON ").sql(&record_conflicts(spec, job)).sql(&upsert(spec)).text("END"),
     }
+}
+
+/// Sets `unchanged` when the row stands in the source as it was before the update. A locking read: it sees what was
+/// committed after the transaction's snapshot.
+fn look_for_change(spec: &CopySpec) -> Sql {
+    Sql::new("SELECT IFNULL(MIN(")
+        .join(" AND ", spec.columns.iter().map(|pair| same_bytes(spec, pair)))
+        .text("), 0) INTO unchanged FROM ")
+        .table(&spec.source)
+        .text(" WHERE ")
+        .join(" AND ", spec.key.columns.iter().map(|c| match_key(&spec.source, &c.source, c, "OLD.")))
+        .text(" LOCK IN SHARE MODE; ")
+}
+
+/// Equal as values and as bytes: a collation takes different texts for equal, a time zone different moments for the same
+/// text, and a float shows only some of its digits. Of members of an ENUM or SET the number counts.
+fn same_bytes(spec: &CopySpec, pair: &ColumnPair) -> Sql {
+    let numbered = spec.target.column(&pair.shadow).is_some_and(|c| ["enum", "set"].contains(&c.data_type.as_str()));
+    let stands = || Sql::new("").table(&spec.source).text(".").name(&pair.source);
+    let was = || Sql::new("OLD.").name(&pair.source);
+    if numbered && pair.compare == Compare::Same {
+        return stands().text("+0 <=> ").sql(&was()).text("+0");
+    }
+    stands().text(" <=> ").sql(&was()).text(" AND BINARY ").sql(&stands()).text(" <=> BINARY ").sql(&was())
 }
 
 fn key_kept(column: &KeyColumn) -> Sql {
@@ -106,7 +138,7 @@ fn tombstone(spec: &CopySpec) -> Sql {
         .text("; DELETE FROM ")
         .table(&spec.shadow)
         .text(" WHERE ")
-        .join(" AND ", spec.key.columns.iter().map(|column| match_key(&spec.shadow, column, "OLD.")))
+        .join(" AND ", spec.key.columns.iter().map(|c| match_key(&spec.shadow, &c.shadow, c, "OLD.")))
         .text("; ")
 }
 
@@ -120,7 +152,8 @@ fn upsert(spec: &CopySpec) -> Sql {
             .join(", ", assign(|shadow, _| Sql::new("").name(shadow).text(" = VALUES(").name(shadow).text(")")))
             .text("; ");
     }
-    let by_key = || Sql::new("").join(" AND ", spec.key.columns.iter().map(|c| match_key(&spec.shadow, c, "NEW.")));
+    let one = |c: &KeyColumn| match_key(&spec.shadow, &c.shadow, c, "NEW.");
+    let by_key = || Sql::new("").join(" AND ", spec.key.columns.iter().map(one));
     Sql::new("BEGIN DECLARE taken INT DEFAULT 0; DECLARE found INT DEFAULT 0; ")
         .text("BEGIN DECLARE CONTINUE HANDLER FOR 1062 SET taken = 1; ")
         .sql(&insert(spec, "INSERT INTO ", "NEW."))
@@ -148,8 +181,8 @@ fn insert(spec: &CopySpec, verb: &'static str, row: &'static str) -> Sql {
         .text(")")
 }
 
-fn match_key(shadow: &TableName, column: &KeyColumn, row: &'static str) -> Sql {
-    Sql::new("").table(shadow).text(".").name(&column.shadow).text(" = ").text(row).name(&column.source)
+fn match_key(table: &TableName, name: &Ident, column: &KeyColumn, row: &'static str) -> Sql {
+    Sql::new("").table(table).text(".").name(name).text(" = ").text(row).name(&column.source)
 }
 
 /// Errors that mean "the new table can't take this row": duplicate, NULL, range, length, conversion, missing default,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use driftless::demo::{Ledger, load};
+use driftless::sql::Sql;
 
 use crate::support::{Call, RoughWriters, TestCluster, job_on, resume, shared, tell};
 
@@ -77,6 +78,58 @@ async fn a_table_that_was_truncated_while_the_switch_was_held_is_not_switched() 
         assert!(!test.columns(&loaded.table).await.contains(&"extra".to_owned()), "nothing is switched");
         assert_eq!(tell(&test.nodes()[2], &["abort", &job]).await.code, Some(0));
         test.only(&["orders"], "after the abort").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Servers fire AFTER UPDATE triggers also for rows that `UPDATE IGNORE` leaves as they were.
+#[tokio::test]
+async fn updates_that_the_server_ignored_change_nothing() {
+    let test = shared().await;
+    let work = async {
+        let (schema, dir) = (test.schema.quoted(), tempfile::tempdir().unwrap());
+        let file = dir.path().join("wait");
+        let make = [
+            format!("CREATE TABLE {schema}.parent (id INT PRIMARY KEY)"),
+            format!("INSERT INTO {schema}.parent VALUES (1), (2)"),
+            format!(
+                "CREATE TABLE {schema}.t (id INT PRIMARY KEY, u INT UNIQUE, f INT, w INT, v VARCHAR(9), \
+                 CONSTRAINT child FOREIGN KEY (f) REFERENCES {schema}.parent (id))"
+            ),
+            format!(
+                "INSERT INTO {schema}.t VALUES (1,10,1,1,'a'), (2,20,1,2,'b'), (3,30,1,3,'c'), (4,40,1,4,'d'), \
+                 (5,50,1,5,'e'), (6,60,1,6,'f'), (7,70,1,7,'g')"
+            ),
+        ];
+        let make: Vec<&str> = make.iter().map(String::as_str).collect();
+        test.plain(0).run(&make).await;
+        let ignored = [
+            "UPDATE IGNORE t SET id = 2 WHERE id = 1",
+            "UPDATE IGNORE t SET id = 99, u = 20 WHERE id = 1",
+            "UPDATE IGNORE t SET u = 20 WHERE id = 3",
+            "UPDATE IGNORE t SET f = 9, v = 'no' WHERE id = 4",
+            "UPDATE IGNORE t JOIN parent ON parent.id = t.f SET t.id = t.id + 1 WHERE t.id IN (5, 7)",
+        ];
+        let done =
+            ["UPDATE t SET id = id + 40, v = 'moved' WHERE u = 60", "UPDATE t SET u = u + 1, w = w + 30 WHERE id = 3"];
+        let all = "SELECT id, u, f, w, v FROM t ORDER BY id";
+        for (column, more) in [("x", ""), ("y", ", ADD UNIQUE KEY fresh (w)")] {
+            std::fs::write(&file, "").unwrap();
+            let alter = format!("ADD COLUMN {column} INT{more}");
+            let mut call = held(&test, &test.table("t").to_string(), &alter, &file, &[]);
+            assert!(call.event(|line| line["event"] == "held").await.is_some(), "it is held: {:?}", call.seen());
+            let using = format!("USE {schema}");
+            let words = [&[using.as_str()], &ignored[..], &done, &[all]].concat();
+            let before = test.plain(1).run(&words).await;
+            std::fs::remove_file(&file).unwrap();
+            let ended = call.end(RUN).await;
+            assert_eq!(ended.code, Some(0), "{alter}: {:?} {}", ended.last("ended"), ended.said);
+            for node in 0..3 {
+                let after = test.plain(node).run(&[&using, "SET wsrep_sync_wait = 15", all]).await;
+                assert_eq!(after, before, "{alter}: the new table has what the old one had");
+            }
+        }
+        test.only(&["parent", "t"], "at the end").await;
     };
     test.bounded(LIMIT, work).await;
 }
@@ -185,6 +238,33 @@ async fn foreign_keys_and_the_counter_stay() {
         let last = test.plain(0).run(&[&insert, "SELECT LAST_INSERT_ID()"]).await;
         assert!(last[0][0].parse::<u64>().unwrap() > 90_000, "the counter goes on: {last:?}");
         test.only(&["child", "parent"], "at the end").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// The dry run shows neither checks (a JSON column has one) nor expressions.
+#[tokio::test]
+async fn tables_with_checks_and_computed_columns_are_changed() {
+    let test = shared().await;
+    let work = async {
+        let schema = test.schema.quoted();
+        let make = [
+            format!(
+                "CREATE TABLE {schema}.t (id INT PRIMARY KEY, j JSON, a INT CHECK (a > 0), g INT AS (a + 1) STORED, \
+                 CONSTRAINT small CHECK (a < 100))"
+            ),
+            format!("INSERT INTO {schema}.t (id, j, a) VALUES (1, '{{\"x\":\"one\"}}', 1), (2, NULL, 2)"),
+        ];
+        test.plain(0).run(&[&make[0], &make[1]]).await;
+        let alter = "ADD COLUMN x VARCHAR(9) AS (JSON_UNQUOTE(JSON_EXTRACT(j, '$.x'))) VIRTUAL, ADD KEY by_x (x), \
+                     ADD COLUMN k JSON, ADD CONSTRAINT big CHECK (a < 1000), ADD COLUMN d INT DEFAULT (1 + 2)";
+        let ended = Call::run(&test.nodes()[0], &test.table("t").to_string(), alter, &FAST).end(RUN).await;
+        assert_eq!(ended.code, Some(0), "{:?} {}", ended.last("ended"), ended.said);
+        let rows = test.plain(1).run(&[&format!("SELECT id, a, g, x, d FROM {schema}.t ORDER BY id")]).await;
+        assert_eq!(rows, [["1", "1", "2", "one", "3"], ["2", "2", "3", "NULL", "3"]]);
+        let broken = format!("INSERT INTO {schema}.t (id, a) VALUES (3, 100)");
+        assert!(test.servers()[2].connect().await.unwrap().execute(&Sql::new("").trusted(&broken)).await.is_err());
+        test.only(&["t"], "at the end").await;
     };
     test.bounded(LIMIT, work).await;
 }
