@@ -82,7 +82,10 @@ impl TableItself {
 impl Direct for TableItself {
     async fn rehearse(&self) -> Result<(), Fault> {
         let Ground { discovered, plan, alter, limits, .. } = &self.ground;
-        let facts = inspect::inspect(discovered, &plan.table, Some(alter), limits).await?;
+        let facts = match inspect::inspect(discovered, &plan.table, Some(alter), limits).await {
+            Err(Fault::Refused(reason)) => return Err(passing(*reason)),
+            facts => facts?,
+        };
         let options = Options { force: Some(plan.strategy), ..plan.options.clone() };
         let decision = choose::choose(&facts, alter, &options);
         if let Some(fresh) = &decision.plan {
@@ -100,11 +103,7 @@ impl Direct for TableItself {
         // What does not pass by itself is told first.
         reasons.sort_by_key(|reason| passes(reason.code));
         let unknown = || Reason::new(ReasonCode::PlanStale, "the plan no longer fits", "plan again");
-        let reason = reasons.into_iter().next().unwrap_or_else(unknown);
-        if passes(reason.code) {
-            return Err(Fault::Busy(format!("{} [{}]", reason.what, reason.code.as_str())));
-        }
-        Err(no(reason))
+        Err(passing(reasons.into_iter().next().unwrap_or_else(unknown)))
     }
 
     async fn calm(&self) -> Result<(), Fault> {
@@ -150,6 +149,11 @@ impl Direct for TableItself {
 
 fn no(reason: Reason) -> Fault {
     Fault::Refused(Box::new(reason))
+}
+
+/// A refusal, or a wait when what is in the way may go away by itself.
+fn passing(reason: Reason) -> Fault {
+    if passes(reason.code) { Fault::Busy(format!("{} [{}]", reason.what, reason.code.as_str())) } else { no(reason) }
 }
 
 /// Whether what is in the way may go away by itself.
