@@ -42,8 +42,9 @@ fn innodb(facts: &Facts) -> bool {
 }
 
 fn table(facts: &Facts, found: &mut Vec<Reason>) {
-    let without: Vec<&str> =
-        facts.nodes.iter().filter(|node| node.fingerprint.is_none()).map(|node| node.name.as_str()).collect();
+    // Of a node that could not be asked nothing is known.
+    let lacks = |node: &&Node| node.fingerprint.is_none() && node.unfit.is_empty();
+    let without: Vec<&str> = facts.nodes.iter().filter(lacks).map(|node| node.name.as_str()).collect();
     if !without.is_empty() {
         let nowhere = without.len() == facts.nodes.len();
         let what = if nowhere {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_strategies::blockers;
 use driftless_strategies::choose::{self, Options};
-use driftless_strategies::verdict::{Fits, ReasonCode};
+use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Alter, Flavour, Plan, Reason, Step};
 use futures_util::future::join_all;
 
@@ -82,29 +83,33 @@ impl TableItself {
 impl Direct for TableItself {
     async fn rehearse(&self) -> Result<(), Fault> {
         let Ground { discovered, plan, alter, limits, .. } = &self.ground;
-        let facts = inspect::inspect(discovered, &plan.table, Some(alter), limits).await?;
+        let facts = match inspect::inspect(discovered, &plan.table, Some(alter), limits).await {
+            Err(Fault::Refused(reason)) => return Err(passing(*reason)),
+            facts => facts?,
+        };
+        // What does not pass by itself is told first; what a lock keeps from being tried says nothing about the change.
+        let mut found = blockers::find(&facts, alter);
+        found.sort_by_key(|reason| passes(reason.code));
+        if let Some(reason) = found.into_iter().next() {
+            return Err(passing(reason));
+        }
         let options = Options { force: Some(plan.strategy), ..plan.options.clone() };
         let decision = choose::choose(&facts, alter, &options);
-        if let Some(fresh) = &decision.plan {
-            if fresh.work == plan.work && fresh.steps == plan.steps && fresh.fingerprint == plan.fingerprint {
-                return Ok(());
+        match decision.plan {
+            Some(fresh)
+                if fresh.work == plan.work && fresh.steps == plan.steps && fresh.fingerprint == plan.fingerprint =>
+            {
+                Ok(())
             }
-            let what = "the nodes would now make another change of the ALTER than the plan says".to_owned();
-            return Err(no(Reason::new(ReasonCode::PlanStale, what, "plan again; nothing was changed")));
+            Some(_) => {
+                let what = "the nodes would now make another change of the ALTER than the plan says";
+                Err(no(Reason::new(ReasonCode::PlanStale, what, "plan again; nothing was changed")))
+            }
+            None => {
+                let unknown = || Reason::new(ReasonCode::PlanStale, "the plan no longer fits", "plan again");
+                Err(no(decision.blockers.into_iter().next().unwrap_or_else(unknown)))
+            }
         }
-        let own =
-            decision.verdicts.iter().filter(|verdict| verdict.strategy == plan.strategy && verdict.fits == Fits::No);
-        let mut reasons: Vec<Reason> = decision.blockers;
-        reasons.retain(|reason| reason.code != ReasonCode::Forced);
-        reasons.extend(own.flat_map(|verdict| verdict.reasons.clone()));
-        // What does not pass by itself is told first.
-        reasons.sort_by_key(|reason| passes(reason.code));
-        let unknown = || Reason::new(ReasonCode::PlanStale, "the plan no longer fits", "plan again");
-        let reason = reasons.into_iter().next().unwrap_or_else(unknown);
-        if passes(reason.code) {
-            return Err(Fault::Busy(format!("{} [{}]", reason.what, reason.code.as_str())));
-        }
-        Err(no(reason))
     }
 
     async fn calm(&self) -> Result<(), Fault> {
@@ -150,6 +155,11 @@ impl Direct for TableItself {
 
 fn no(reason: Reason) -> Fault {
     Fault::Refused(Box::new(reason))
+}
+
+/// A refusal, or a wait when what is in the way may go away by itself.
+fn passing(reason: Reason) -> Fault {
+    if passes(reason.code) { Fault::Busy(format!("{} [{}]", reason.what, reason.code.as_str())) } else { no(reason) }
 }
 
 /// Whether what is in the way may go away by itself.

@@ -22,8 +22,12 @@ use crate::ports::report::{Event, Reporter};
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks at what the nodes have.
 const SETTLE_LOOK: Duration = Duration::from_millis(300);
-/// Longest wait until every node has said what it has: an ALTER may wait there for a lock that came at the last moment.
+/// Longest wait, beside twice the estimated time, until every node has said what it has: an ALTER may wait there for a lock
+/// that came at the last moment.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// What is said of the nodes when the ALTER does not come to an end.
+const STILL_ALTERING: &str = "a session still works on an ALTER of the table; end whoever holds the table locked or runs a \
+                              backup: the cluster waits for it";
 /// Looks in a row in which nodes must differ before it is said that they do (3 s).
 const DIFFER_LOOKS: u32 = 10;
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
@@ -169,7 +173,10 @@ impl Altering {
                 return Err(Ending::Failed { phase: at, what: "BUG: an ALTER's job is in a phase of a copy".into() });
             }
         }
-        self.enter(Phase::Holding).await?;
+        // What was sent once stays said: a job that is held has sent nothing yet.
+        if at != Phase::Altering {
+            self.enter(Phase::Holding).await?;
+        }
         self.hold().await?;
         self.enter(Phase::Altering).await?;
         let since = self.ports.clock.now();
@@ -278,7 +285,8 @@ impl Altering {
 
     /// What the nodes have once none works on an ALTER any more, all answer, and a difference is no passing one.
     async fn settled(&self) -> Standing {
-        let deadline = self.ports.clock.now() + SETTLE_LIMIT;
+        let estimated = Duration::from_millis(self.job.plan.estimate.stall_ms);
+        let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
         let mut differed = 0;
         loop {
             let busy = self.ports.direct.under_way().await.unwrap_or(true);
@@ -293,7 +301,7 @@ impl Altering {
                 Standing::Before | Standing::Neither(_) | Standing::Silent { .. } => {}
             }
             if late {
-                let nodes = vec!["a session still works on an ALTER of the table".to_owned()];
+                let nodes = vec![STILL_ALTERING.to_owned()];
                 return Standing::Silent { changed: false, nodes };
             }
             self.ports.clock.sleep(SETTLE_LOOK).await;

@@ -258,6 +258,43 @@ async fn a_lock_on_another_node_is_refused_and_stalls_nobody() {
     test.bounded(LIMIT, work).await;
 }
 
+/// The lock comes after the plan: the run waits for it, and nothing waits for the run.
+#[tokio::test]
+async fn a_lock_that_comes_late_is_waited_for() {
+    let test = shared().await;
+    let work = async {
+        prepare(&test, &["CREATE TABLE t (id INT PRIMARY KEY, a INT)", "CREATE TABLE other (id INT PRIMARY KEY)"])
+            .await;
+        let (table, dir) = (test.table("t"), tempfile::tempdir().unwrap());
+        let file = dir.path().join("wait");
+        let words = [&["--postpone-cutover-file", file.to_str().unwrap()], &BUSY[..]].concat();
+        for (patience, code) in [("2s", 5), ("60s", 0)] {
+            std::fs::write(&file, "").unwrap();
+            let (name, alter) = (table.to_string(), format!("ADD COLUMN z{code} INT"));
+            let more = [&words[..], &["--patience", patience]].concat();
+            let mut call = Call::preferred(&test.nodes()[0], &name, &alter, &more);
+            assert!(call.event(|line| line["event"] == "held").await.is_some(), "{:?}", call.seen());
+            let locked = holding(&test, 1, &[Sql::new("LOCK TABLES ").table(&table).text(" READ")]).await;
+            std::fs::remove_file(&file).unwrap();
+            assert!(call.event(|line| line["event"] == "retried").await.is_some(), "{:?}", call.seen());
+            let began = tokio::time::Instant::now();
+            test.plain(2).insist(&format!("INSERT INTO {} VALUES ({code})", test.table("other").quoted())).await;
+            assert!(began.elapsed() < Duration::from_secs(3), "a write waited {:?}", began.elapsed());
+            if code == 5 {
+                done(&call.end(RUN).await, 5, &["lock-held"], "it stays locked");
+                drop(locked);
+                let job = job_on(&test.nodes()[2], &name).await.expect("the job waits");
+                assert_eq!(tell(&test.nodes()[2], &["abort", &job]).await.code, Some(0), "nothing was sent");
+            } else {
+                drop(locked);
+                done(&call.end(RUN).await, 0, &["proven equal"], "it is free");
+            }
+        }
+        assert_eq!(columns(&test, "t").await, ["id int(11),a int(11),z0 int(11)"; 3]);
+    };
+    test.bounded(LIMIT, work).await;
+}
+
 #[tokio::test]
 async fn open_transactions_are_told_and_then_aborted() {
     let test = shared().await;
