@@ -123,6 +123,7 @@ impl TableObjects {
         self.quiet().await?;
         let mut session = ordered::connect(self.copying()?, self.site.lock_wait).await?;
         session.execute(&copy::writing_mode(spec)).await?;
+        shadow::rehearse(&self.site, session.as_mut()).await?;
         let there = self.triggers_on(self.copying()?).await?;
         // Before the triggers: without the gate's row every conflict would fail in the application.
         session.execute(&crate::sql::journal::open_gate(job)).await?;

@@ -26,6 +26,12 @@ pub(super) async fn make(site: &Site, server: &Arc<dyn Server>) -> Result<(), Fa
     carry_counter(site, session.as_mut()).await
 }
 
+/// Tries what triggers and chunks will do, before a trigger does it to an application. MariaDB, for one, has no upsert for
+/// keys `WITHOUT OVERLAPS` (1235), and its catalog does not tell them.
+pub(super) async fn rehearse(site: &Site, session: &mut dyn Session) -> Result<(), Fault> {
+    altered(session, &copy::copy_nothing(&site.spec)).await
+}
+
 /// The server's no to an alter is a refusal with its own words.
 async fn altered(session: &mut dyn Session, sql: &Sql) -> Result<(), Fault> {
     match session.execute(sql).await {

@@ -153,6 +153,16 @@ pub fn count(spec: &CopySpec, range: &Range) -> Sql {
 /// fails with 1242 (a subquery of two rows), because a no-op update would swallow the row.
 #[must_use]
 pub fn copy_chunk(spec: &CopySpec, range: &Range) -> Sql {
+    copy_rows(spec, &from_range(spec, Side::Source, range))
+}
+
+/// The copying statement over no row: what a server can't do with such a table it says before it looks for rows.
+#[must_use]
+pub fn copy_nothing(spec: &CopySpec) -> Sql {
+    copy_rows(spec, &Sql::new(" FROM ").table(&spec.source).text(" WHERE FALSE"))
+}
+
+fn copy_rows(spec: &CopySpec, rows: &Sql) -> Sql {
     let shadow = spec.columns.iter().map(|pair| Sql::new("").name(&pair.shadow));
     let source = spec.columns.iter().map(|pair| Sql::new("").name(&pair.source));
     Sql::new("INSERT INTO ")
@@ -161,7 +171,7 @@ pub fn copy_chunk(spec: &CopySpec, range: &Range) -> Sql {
         .join(", ", shadow)
         .text(") SELECT ")
         .join(", ", source)
-        .sql(&from_range(spec, Side::Source, range))
+        .sql(rows)
         .text(" LOCK IN SHARE MODE ON DUPLICATE KEY UPDATE ")
         .sql(&keep_present(spec))
 }

@@ -268,3 +268,22 @@ async fn tables_with_checks_and_computed_columns_are_changed() {
     };
     test.bounded(LIMIT, work).await;
 }
+
+/// MariaDB has no upsert for such keys, and its catalog does not tell them.
+#[tokio::test]
+async fn a_key_without_overlaps_is_refused_before_a_trigger_stands() {
+    let test = shared().await;
+    let work = async {
+        let table = test.table("t");
+        let make = format!(
+            "CREATE TABLE {} (id INT, a DATE, b DATE, PERIOD FOR p (a, b), PRIMARY KEY (id, p WITHOUT OVERLAPS))",
+            table.quoted()
+        );
+        test.plain(0).run(&[&make]).await;
+        let ended = Call::run(&test.nodes()[0], &table.to_string(), "ADD COLUMN x INT", &FAST).end(RUN).await;
+        assert_eq!(ended.code, Some(3), "{:?} {}", ended.last("ended"), ended.said);
+        assert!(ended.last("ended").is_some_and(|line| line.to_string().contains("WITHOUT OVERLAPS")), "{ended:?}");
+        test.only(&["t"], "at the end").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
