@@ -45,6 +45,9 @@ impl Difference {
     }
 }
 
+/// A definition that says nothing of its own: it differs from none.
+pub(crate) const AS_ELSEWHERE: &str = "as elsewhere";
+
 /// Everything that is not the same on all nodes, by object and aspect.
 #[must_use]
 pub fn differences(nodes: &[(String, Catalog)]) -> Vec<Difference> {
@@ -64,7 +67,8 @@ pub fn differences(nodes: &[(String, Catalog)]) -> Vec<Difference> {
         }
         let aspects: BTreeSet<&String> = there.iter().flat_map(|(_, aspects)| aspects.keys()).collect();
         for aspect in aspects {
-            add(aspect, grouped(there.iter().map(|(name, all)| (*name, all.get(aspect).map(String::as_str)))));
+            let each = there.iter().map(|(name, all)| (*name, all.get(aspect).map(String::as_str)));
+            add(aspect, grouped(each.filter(|(_, definition)| *definition != Some(AS_ELSEWHERE))));
         }
     }
     found

@@ -6,9 +6,10 @@ use crate::inspect::{rules_of, text};
 use crate::ports::server::Row;
 
 use super::definition::{Aspects, Catalog, Kind, Object};
+use super::diff::AS_ELSEWHERE;
 
-/// Statuses of an event that may differ: the node that it was made on runs it, the others hold it ready.
-const READY: [&str; 2] = ["ENABLED", "SLAVESIDE_DISABLED"];
+/// An event's status on every node but the one that it was made or last changed on, whether it is enabled there or not.
+const HELD: &str = "SLAVESIDE_DISABLED";
 
 /// A catalog that grows row by row, of one schema.
 pub(crate) struct Growing<'a> {
@@ -221,8 +222,8 @@ impl Growing<'_> {
         for row in rows {
             let aspects = self.aspects(Kind::Event, &text(row, 0));
             aspects.extend(named(row, 1, &names));
-            if aspects.get("status").is_some_and(|status| READY.contains(&status.as_str())) {
-                aspects.insert("status".into(), "enabled".into());
+            if aspects.get("status").is_some_and(|status| status == HELD) {
+                aspects.insert("status".into(), AS_ELSEWHERE.into());
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{Catalog, Kind, Object};
-use super::diff::{Difference, PRESENCE, differences};
+use super::diff::{AS_ELSEWHERE, Difference, PRESENCE, differences};
 
 fn object(name: &str) -> Object {
     Object { schema: "s".into(), kind: Kind::Table, name: name.into() }
@@ -38,10 +38,13 @@ fn who_is_the_minority() {
     let varchar = catalog(&[("t", &[("column `d`", "varchar(10)")])]);
     let bare = catalog(&[("t", &[])]);
     let none = Catalog::new();
+    let held = catalog(&[("t", &[("column `d`", AS_ELSEWHERE)])]);
     //  what the nodes have                                   what is said
-    let cases: [(Vec<&Catalog>, &[&str]); 8] = [
+    let cases: [(Vec<&Catalog>, &[&str]); 10] = [
         (vec![&int, &int, &int], &[]),
         (vec![&none, &none], &[]),
+        (vec![&held, &int, &held], &[]),
+        (vec![&held, &int, &varchar], &["table s.t column `d` | n2=int n3=varchar(10) | none"]),
         (vec![&varchar, &varchar, &int], &["table s.t column `d` | n1+n2=varchar(10) n3=int | n3"]),
         (vec![&int, &varchar, &varchar], &["table s.t column `d` | n2+n3=varchar(10) n1=int | n1"]),
         (vec![&int, &bare, &int], &["table s.t column `d` | n1+n3=int n2=- | n2"]),

@@ -9,7 +9,7 @@ use crate::child::{Ran, on};
 use crate::support::{TestCluster, exclusive, shared};
 
 /// A bit of everything that a schema can hold.
-const ALL_KINDS: [&str; 9] = [
+const ALL_KINDS: [&str; 10] = [
     "CREATE TABLE p (id INT PRIMARY KEY) COMMENT 'parent'",
     "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, c VARCHAR(20) NOT NULL DEFAULT 'x', d INT, \
      e INT GENERATED ALWAYS AS (d + 1) VIRTUAL, KEY kc (c(5)), KEY kd (d), CONSTRAINT big CHECK (d > 0), \
@@ -22,6 +22,7 @@ const ALL_KINDS: [&str; 9] = [
     "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a + 1",
     "CREATE PROCEDURE q(IN a INT, OUT b INT) SET b = a",
     "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO SET @x = 1",
+    "CREATE EVENT off ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DISABLE DO SET @x = 1",
 ];
 
 /// Runs statements on one node only, or on all through it.
