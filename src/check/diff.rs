@@ -46,7 +46,7 @@ impl Difference {
 }
 
 /// A definition that says nothing of its own: it differs from none.
-pub(super) const AS_ELSEWHERE: &str = "as elsewhere";
+pub(crate) const AS_ELSEWHERE: &str = "as elsewhere";
 
 /// Everything that is not the same on all nodes, by object and aspect.
 #[must_use]
