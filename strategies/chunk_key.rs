@@ -217,10 +217,12 @@ fn sorts_alike(from: &Column, to: &Column) -> bool {
     }
 }
 
-/// Whether all values but NULL are kept, and NULL is kept or refused.
+/// Whether all values that the new table takes are kept. Of NULLs and of whole numbers out of range a row stops the job.
 fn keeps_values(from: &Column, to: &Column) -> bool {
+    let whole = |column: &Column| matches!(ColumnType::of(column), ColumnType::Integer { .. });
     match conversion(from, to) {
         Conversion::Same | Conversion::Widens(_) => true,
+        Conversion::Checked(_) if whole(from) && whole(to) => true,
         Conversion::Checked(_) => conversion(&Column { nullable: to.nullable, ..from.clone() }, to).keeps_all(),
         Conversion::Silent { .. } => false,
     }

@@ -71,8 +71,10 @@ fn changes_of_type_that_keep_the_order() {
     //  from                           to                                   kept
     let cases = [
         ("int", "bigint", true),
-        ("int", "int unsigned", false),
-        ("bigint", "int", false),
+        ("int", "int unsigned", true),
+        ("int", "bigint unsigned", true),
+        ("bigint", "int", true),
+        ("bigint", "decimal(5,0)", false),
         ("int", "decimal(12,2)", true),
         ("int", "varchar(20) latin1_bin", false),
         ("int", "bit(32)", false),
