@@ -233,7 +233,7 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
         postpone: None,
         max_transaction_age: limits.old_transaction,
         clock,
-        reporter: Arc::new(Silent),
+        reporter: Arc::new(Waiting),
         stop: CancellationToken::new(),
     };
     let sampler = assemble::pace(&parts).await?;
@@ -252,9 +252,15 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
     Ok(code)
 }
 
-/// An abort has nothing to tell on the way.
-struct Silent;
+/// An abort tells on the way only what it waits for.
+struct Waiting;
 
-impl Reporter for Silent {
-    fn event(&self, _event: &Event) {}
+impl Reporter for Waiting {
+    fn event(&self, event: &Event) {
+        if let Event::Retried { what, why, attempt } = event
+            && attempt.is_multiple_of(5)
+        {
+            Complaint::new(format!("{what}: tried {attempt} times: {why}")).print();
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::config::SystemClock;
 use crate::engine::journal::{Entry, JournalStore};
 use crate::engine::{Ending, Tally};
 use crate::ports::clock::Clock;
-use crate::ports::journal::{Job, JobId};
+use crate::ports::journal::{Job, JobId, Phase};
 use crate::ports::objects::Keep;
 use crate::ports::report::{Event, Reporter};
 use crate::report::plan_text::in_the_way;
@@ -362,7 +362,21 @@ pub(super) fn ended(ending: &Ending, job: &Job) -> (ExitCode, Event) {
             Vec::new(),
         ),
         Ending::Failed { phase, what } => {
-            (ExitCode::Failed, format!("failed while {}: {what}", phase.as_str()), resume, Vec::new())
+            let next = match phase {
+                Phase::Finishing | Phase::Done | Phase::Undone => resume,
+                Phase::Planned
+                | Phase::Shadowing
+                | Phase::Arming
+                | Phase::Copying
+                | Phase::Verifying
+                | Phase::Holding
+                | Phase::Altering
+                | Phase::Switching
+                | Phase::Undoing => {
+                    format!("driftless abort {id}, or driftless run --resume {id} once what failed is mended")
+                }
+            };
+            (ExitCode::Failed, format!("failed while {}: {what}", phase.as_str()), next, Vec::new())
         }
     };
     (code, Event::Ended { code: code.code(), what, next, details })

@@ -75,7 +75,7 @@ impl Ending {
     pub fn job_stays(self, phase: Phase) -> Self {
         match self {
             Self::Refused { reason, .. } => {
-                Self::Stopped { phase, why: format!("{} [{}]", reason.what, reason.code.as_str()) }
+                Self::Stopped { phase, why: format!("{} [{}]; {}", reason.what, reason.code.as_str(), reason.remedy) }
             }
             Self::Done
             | Self::Undone

@@ -114,7 +114,7 @@ fn silent(name: &str, fault: &Fault) -> Finding {
             return Finding { reason: (**reason).clone(), passing: Passing::No };
         }
     };
-    Finding::new(passing, code, what, "see that the node runs and can be reached, then go on with run --resume")
+    Finding::new(passing, code, what, "see that the node runs and can be reached, then try again")
 }
 
 /// One node's state.
@@ -125,23 +125,23 @@ fn one(expectation: &Expectation, watched: &Watched, look: &Look, found: &mut Ve
     };
     if identity(watched.node.flavour, &look.status, &look.variables) != watched.node.identity {
         let what = format!("another server than {name} answers at {}", watched.node.address);
-        add(
-            Passing::No,
-            ReasonCode::PlanStale,
-            what,
-            "restarted nodes and moved addresses need a new look: run --resume",
-        );
+        add(Passing::No, ReasonCode::PlanStale, what, "restarted nodes and moved addresses need a new look: try again");
     }
     if let Topology::Galera { size, .. } = &expectation.topology {
         let now = look.status.get("wsrep_cluster_size").map_or("", String::as_str);
         if now != size.to_string() {
             let what = format!("{name} sees {now} members in the cluster, not {size}");
-            add(Passing::No, ReasonCode::PlanStale, what, "bring the missing member back, or go on with run --resume");
+            add(
+                Passing::No,
+                ReasonCode::PlanStale,
+                what,
+                "bring the missing member back, or go on without it: try again",
+            );
         }
     }
     for unfit in unfit(&expectation.topology, &look.status, &look.variables) {
         let what = format!("{name} is {}", unfit.what);
-        add(unfit.passing, ReasonCode::NodeUnfit, what, "wait until the node is synced, then go on with run --resume");
+        add(unfit.passing, ReasonCode::NodeUnfit, what, "wait until the node is synced, then try again");
     }
     for leftover in &look.leftovers {
         let ours = leftover.tool == Tool::Driftless;
@@ -180,7 +180,7 @@ fn same(table: &TableName, expected: &Expected, nodes: &[(&str, Option<&Fingerpr
     if !differing.is_empty() {
         return differing;
     }
-    let stale = "plan again";
+    let stale = "take that back and try again, or abort the job if there is one, and plan again";
     let finding = match (expected, print) {
         (Expected::Absent, None) | (Expected::Same, Some(_)) => None,
         (Expected::Absent, Some(_)) => {
