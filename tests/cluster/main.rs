@@ -28,6 +28,7 @@ mod inspect;
 mod prove_control;
 mod prove_crash;
 mod prove_nodes;
+mod prove_noop;
 mod prove_race;
 mod prove_toi;
 mod prove_toi_nodes;
