@@ -323,9 +323,16 @@ fn shows(kind: &ClauseKind, table: &TableShape) -> bool {
     match kind {
         ClauseKind::DropColumn { name } => table.column(name).is_none(),
         ClauseKind::ChangeColumn { from, to } | ClauseKind::RenameColumn { from, to } => from.same(to),
+        // A table without text of its default collation shows nothing of a new default.
+        ClauseKind::ConvertCharset => {
+            table.columns.iter().any(|column| column.collation.as_deref() == Some(table.collation.as_str()))
+        }
+        // No catalog tells a column without a default from one whose default is NULL.
+        ClauseKind::AlterColumn { name } => table.column(name).is_some_and(|column| {
+            !column.nullable || column.default.as_deref().is_some_and(|default| default != "NULL")
+        }),
         ClauseKind::AddColumn { .. }
         | ClauseKind::ModifyColumn { .. }
-        | ClauseKind::AlterColumn { .. }
         | ClauseKind::AddKey
         | ClauseKind::AddUnique
         | ClauseKind::AddFulltext
@@ -334,8 +341,7 @@ fn shows(kind: &ClauseKind, table: &TableShape) -> bool {
         | ClauseKind::DropKey { .. }
         | ClauseKind::DropPrimary
         | ClauseKind::RenameKey
-        | ClauseKind::AlterKey
-        | ClauseKind::ConvertCharset => true,
+        | ClauseKind::AlterKey => true,
         ClauseKind::AddForeignKey
         | ClauseKind::DropForeignKey { .. }
         | ClauseKind::AddCheck

@@ -8,7 +8,7 @@ use crate::foreign_keys;
 use crate::mapping::map_columns;
 use crate::name::{Ident, TableName};
 use crate::plan::{ChunkKey, ColumnPair, Compare, CopySpec, Plan};
-use crate::shape::{Column, KeyKind, TableShape};
+use crate::shape::{Column, ForeignKey, KeyKind, TableShape};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
 
@@ -35,6 +35,13 @@ pub fn spec(
 /// What `spec` refuses; `plan-stale` when the shadow is not what the plan says.
 pub fn settle(plan: &Plan, source: &TableShape, shadow: &TableShape, alter: &Alter) -> Result<CopySpec, Vec<Reason>> {
     let real = spec(source, shadow, alter, &plan.options, &plan.table)?;
+    let to_source =
+        |key: &&ForeignKey| key.parent_schema == plan.table.schema && key.parent_table.same(&plan.table.table);
+    if let Some(key) = shadow.foreign_keys.iter().find(to_source) {
+        let what =
+            format!("new foreign key `{}` points at the table itself and would follow the retired one", key.name);
+        return Err(vec![Reason::new(Code::ReferencedByForeignKey, what, "leave it out; nothing was copied")]);
+    }
     if plan.warnings.iter().any(|warning| warning.code == Code::DryRunImpossible) {
         return Ok(real);
     }
@@ -436,6 +443,24 @@ mod tests {
             let reasons = settle(&planned, &source(), &shadow, &change).unwrap_err();
             assert!(reasons[0].code == Code::PlanStale && reasons[0].what.contains(what), "{reasons:?}");
         }
+        let mut tied = source();
+        tied.foreign_keys.push(ForeignKey {
+            name: ident("fk"),
+            schema: ident("s"),
+            table: ident("_t_shadow"),
+            columns: vec![ident("a")],
+            parent_schema: ident("s"),
+            parent_table: ident("t"),
+            parent_columns: vec![ident("id")],
+            on_delete: "RESTRICT".into(),
+            on_update: "RESTRICT".into(),
+        });
+        let reasons = settle(&planned, &source(), &tied, &change).unwrap_err();
+        assert_eq!(
+            reasons[0].code,
+            Code::ReferencedByForeignKey,
+            "after the switch it would point at the retired table"
+        );
         let mut shorter = source();
         shorter.columns.retain(|column| column.name.as_str() != "b");
         let reasons = settle(&planned, &source(), &shorter, &change).unwrap_err();

@@ -57,6 +57,65 @@ pub fn keep(
     if refusals.is_empty() { Ok(kept) } else { Err(refusals) }
 }
 
+/// Whether the clause makes a foreign key that points at that table. InnoDB lets such a key follow the table that it was
+/// made for when that is renamed: on a shadow it would point at the retired one.
+pub(crate) fn points_at(clause: &Clause, table: &TableName) -> bool {
+    if !matches!(
+        clause.kind,
+        ClauseKind::AddForeignKey
+            | ClauseKind::AddColumn { .. }
+            | ClauseKind::ModifyColumn { .. }
+            | ClauseKind::ChangeColumn { .. }
+    ) {
+        return false;
+    }
+    let words = words(&clause.text);
+    let after = words.iter().position(|word| !word.quoted && word.text.eq_ignore_ascii_case("REFERENCES"));
+    let Some([first, rest @ ..]) = after.and_then(|at| words.get(at + 1..)) else { return false };
+    let same = |word: &Word, name: &Ident| word.text.to_lowercase() == name.as_str().to_lowercase();
+    match rest {
+        [dot, second, ..] if !dot.quoted && dot.text == "." => same(first, &table.schema) && same(second, &table.table),
+        _ => same(first, &table.table),
+    }
+}
+
+/// A word, a quoted name, or a single sign.
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+fn words(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let mut word = Word { text: String::new(), quoted: matches!(c, '`' | '\'' | '"') };
+        if word.quoted {
+            while let Some(inside) = chars.next() {
+                if inside == '\\' && c != '`' {
+                    word.text.extend(chars.next());
+                } else if inside == c && chars.next_if_eq(&c).is_none() {
+                    break;
+                } else {
+                    word.text.push(inside);
+                }
+            }
+        } else if c.is_whitespace() {
+            continue;
+        } else {
+            word.text.push(c);
+            let named = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '$');
+            while named(&c)
+                && let Some(next) = chars.next_if(named)
+            {
+                word.text.push(next);
+            }
+        }
+        words.push(word);
+    }
+    words
+}
+
 /// The clauses that the shadow gets: without those that drop a foreign key, because `CREATE TABLE … LIKE` copies none.
 /// Empty when nothing else was asked for.
 #[must_use]
@@ -246,6 +305,27 @@ mod tests {
         let longest = TableName::parse(&format!("shop.{}", "t".repeat(57))).unwrap();
         let generated = Ident::new(format!("{}_ibfk_1", "t".repeat(57))).unwrap();
         assert!(!interim(&generated, &longest).1, "the shadow's name leaves no room for _ibfk_1");
+    }
+
+    #[test]
+    fn finds_a_new_key_that_points_at_the_table_itself() {
+        let table = TableName::parse("shop.orders").unwrap();
+        let column = || ClauseKind::AddColumn { names: vec![Ident::new("q").unwrap()] };
+        //  clause                                                        kind           points   why
+        let cases = [
+            ("ADD FOREIGN KEY (a) REFERENCES orders (id)", ClauseKind::AddForeignKey, true, "plain"),
+            ("add foreign key (a) references\n`Orders`(id)", ClauseKind::AddForeignKey, true, "quoted, no case"),
+            ("ADD FOREIGN KEY (a) REFERENCES shop . `orders`(id)", ClauseKind::AddForeignKey, true, "with its schema"),
+            ("ADD FOREIGN KEY (a) REFERENCES old.orders(id)", ClauseKind::AddForeignKey, false, "another schema"),
+            ("ADD FOREIGN KEY (a) REFERENCES `shop.orders`(id)", ClauseKind::AddForeignKey, false, "a name with a dot"),
+            ("ADD FOREIGN KEY (orders) REFERENCES p(id)", ClauseKind::AddForeignKey, false, "a column's name"),
+            ("ADD q INT REFERENCES orders(id)", column(), true, "with the column"),
+            ("ADD q INT COMMENT 'references orders'", column(), false, "a comment"),
+            ("ADD FOREIGN KEY (a) REFERENCES", ClauseKind::AddForeignKey, false, "cut off"),
+        ];
+        for (text, kind, expected, why) in cases {
+            assert_eq!(points_at(&clause(text, kind), &table), expected, "{why}: {text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::choose::{Draft, Fit, Options, Strategy, grouped, is_set, on};
 use crate::copy_spec::judged;
 use crate::copy_steps;
 use crate::facts::{DryRun, Facts, Flavour, Node, Topology, Version};
+use crate::foreign_keys::points_at;
 use crate::plan::{StrategyName, Work};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
@@ -204,6 +205,11 @@ pub(crate) fn settings(facts: &Facts, counts: fn(&str) -> bool, reasons: &mut Ve
 fn clauses(facts: &Facts, alter: &Alter, reasons: &mut Vec<Reason>) {
     for clause in &alter.clauses {
         let refusal = match &clause.kind {
+            _ if points_at(clause, &facts.name) => Some((
+                Code::ReferencedByForeignKey,
+                "makes a foreign key that points at the table itself and would follow the retired one",
+                "leave it out; add it natively in a quiet hour, if the application needs it",
+            )),
             ClauseKind::PartitionManagement => Some((
                 Code::ClauseUnsupported,
                 "works on partitions and their rows, which the shadow does not have",

@@ -36,7 +36,7 @@ pub(super) async fn restore(site: &Site, server: &Arc<dyn Server>) -> Result<(),
         return Ok(());
     }
     session.execute(&ddl::foreign_key_checks(false)).await?;
-    ordered::run(session.as_mut(), &ddl::rename_foreign_keys(&site.spec.source, &interim)).await
+    ordered::run(session.as_mut(), &ddl::rename_foreign_keys(&site.spec.source, &interim, site.flavour)).await
 }
 
 async fn names(session: &mut dyn Session, table: &driftless_strategies::TableName) -> Result<Vec<String>, Fault> {

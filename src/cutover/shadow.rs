@@ -21,7 +21,7 @@ pub(super) async fn make(site: &Site, server: &Arc<dyn Server>) -> Result<(), Fa
         altered(session.as_mut(), &ddl::alter_shadow(&site.spec, &site.alter)).await?;
     }
     if !site.foreign_keys.is_empty() {
-        altered(session.as_mut(), &ddl::add_foreign_keys(&site.spec, &site.foreign_keys)).await?;
+        altered(session.as_mut(), &ddl::add_foreign_keys(&site.spec, &site.foreign_keys, site.flavour)).await?;
     }
     carry_counter(site, session.as_mut()).await
 }

@@ -41,7 +41,7 @@ pub fn altering(table: &TableName) -> Sql {
 /// `CREATE TABLE … LIKE` copies an index that the server made for a foreign key as one that the next `ADD CONSTRAINT`
 /// may replace by one of another name (MariaDB 10.11, our own test); an index that is made in the same statement stays.
 #[must_use]
-pub fn add_foreign_keys(spec: &CopySpec, steps: &[ForeignKeyStep]) -> Sql {
+pub fn add_foreign_keys(spec: &CopySpec, steps: &[ForeignKeyStep], flavour: Flavour) -> Sql {
     let indexes = spec.target.keys.iter().filter(|key| {
         let columns: Option<Vec<&Ident>> = key.parts.iter().map(|part| part.column.as_ref()).collect();
         key.kind == KeyKind::Plain
@@ -55,7 +55,7 @@ pub fn add_foreign_keys(spec: &CopySpec, steps: &[ForeignKeyStep]) -> Sql {
             Sql::new("ADD KEY ").name(&key.name).text(" (").join(", ", columns).text(")"),
         ]
     });
-    let adds = steps.iter().map(|step| add(&step.interim, &step.definition));
+    let adds = steps.iter().map(|step| add(&step.interim, &step.definition, flavour));
     Sql::new("ALTER TABLE ").table(&spec.shadow).text(" ").join(", ", kept.chain(adds))
 }
 
@@ -63,7 +63,7 @@ fn same_columns(index: &[&Ident], key: &[Ident]) -> bool {
     index.len() == key.len() && index.iter().zip(key).all(|(one, other)| one.same(other))
 }
 
-fn add(name: &driftless_strategies::Ident, key: &ForeignKey) -> Sql {
+fn add(name: &driftless_strategies::Ident, key: &ForeignKey, flavour: Flavour) -> Sql {
     let parent = TableName::new(key.parent_schema.clone(), key.parent_table.clone());
     Sql::new("ADD CONSTRAINT ")
         .name(name)
@@ -73,21 +73,25 @@ fn add(name: &driftless_strategies::Ident, key: &ForeignKey) -> Sql {
         .table(&parent)
         .text(" (")
         .join(", ", key.parent_columns.iter().map(|column| Sql::new("").name(column)))
-        .text(") ON DELETE ")
-        .sql(&rule(&key.on_delete))
-        .text(" ON UPDATE ")
-        .sql(&rule(&key.on_update))
+        .text(")")
+        .sql(&rule(" ON DELETE ", &key.on_delete, flavour))
+        .sql(&rule(" ON UPDATE ", &key.on_update, flavour))
 }
 
 /// A referential action, by the words that information_schema prints.
-fn rule(text: &str) -> Sql {
-    Sql::new(match text.to_ascii_uppercase().as_str() {
+///
+/// On MariaDB RESTRICT is what a key without the clause has, and what an in-place ALTER makes NO ACTION of when it is
+/// written out (10.11, our own test).
+fn rule(event: &'static str, text: &str, flavour: Flavour) -> Sql {
+    let action = match text.to_ascii_uppercase().as_str() {
         "CASCADE" => "CASCADE",
         "SET NULL" => "SET NULL",
         "SET DEFAULT" => "SET DEFAULT",
         "NO ACTION" => "NO ACTION",
+        _ if flavour == Flavour::MariaDb => return Sql::new(""),
         _ => "RESTRICT",
-    })
+    };
+    Sql::new(event).text(action)
 }
 
 /// Takes the foreign keys off the retired table, so that their names are free and parents are not held.
@@ -99,10 +103,10 @@ pub fn drop_foreign_keys(table: &TableName, steps: &[ForeignKeyStep]) -> Sql {
 
 /// Gives the foreign keys their names back: metadata only, because `foreign_key_checks` is off.
 #[must_use]
-pub fn rename_foreign_keys(table: &TableName, steps: &[ForeignKeyStep]) -> Sql {
-    let swaps = steps
-        .iter()
-        .flat_map(|step| [Sql::new("DROP FOREIGN KEY ").name(&step.interim), add(&step.name, &step.definition)]);
+pub fn rename_foreign_keys(table: &TableName, steps: &[ForeignKeyStep], flavour: Flavour) -> Sql {
+    let swaps = steps.iter().flat_map(|step| {
+        [Sql::new("DROP FOREIGN KEY ").name(&step.interim), add(&step.name, &step.definition, flavour)]
+    });
     Sql::new("ALTER TABLE ").table(table).text(" ").join(", ", swaps).text(", ALGORITHM=INPLACE, LOCK=NONE")
 }
 
@@ -221,4 +225,36 @@ pub fn set_auto_increment(table: &TableName, next: u64) -> Sql {
 #[must_use]
 pub fn any_row(table: &TableName) -> Sql {
     Sql::new("SELECT 1 FROM ").table(table).text(" LIMIT 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_nobody_wrote_is_not_written() {
+        let ident = |text: &str| Ident::new(text).unwrap();
+        let definition = |on_delete: &str, on_update: &str| ForeignKey {
+            name: ident("fk"),
+            schema: ident("s"),
+            table: ident("t"),
+            columns: vec![ident("a")],
+            parent_schema: ident("s"),
+            parent_table: ident("p"),
+            parent_columns: vec![ident("id")],
+            on_delete: on_delete.into(),
+            on_update: on_update.into(),
+        };
+        //  delete       update       server             the end of the statement
+        let cases = [
+            ("RESTRICT", "RESTRICT", Flavour::MariaDb, "(`id`)"),
+            ("NO ACTION", "RESTRICT", Flavour::MariaDb, "(`id`) ON DELETE NO ACTION"),
+            ("CASCADE", "SET NULL", Flavour::MariaDb, "(`id`) ON DELETE CASCADE ON UPDATE SET NULL"),
+            ("RESTRICT", "NO ACTION", Flavour::MySql, "(`id`) ON DELETE RESTRICT ON UPDATE NO ACTION"),
+        ];
+        for (on_delete, on_update, flavour, end) in cases {
+            let sql = add(&ident("fk"), &definition(on_delete, on_update), flavour);
+            assert!(sql.as_str().ends_with(end), "{on_delete} {on_update} {flavour:?}: {}", sql.as_str());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The SQL of each step of a plan, as it will be executed; what is known only at run time stands as `:name`.
 
-use driftless_strategies::plan::{CopySpec, Plan, Step};
+use driftless_strategies::Flavour;
+use driftless_strategies::plan::{CopySpec, ForeignKeyStep, Plan, Step};
 
 use super::checksum::{Digest, RowHash};
 use super::copy::{self, transaction};
@@ -33,7 +34,7 @@ fn of_copy(
 ) -> Vec<Sql> {
     match step {
         Step::Journal | Step::Alter { .. } => Vec::new(),
-        Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys),
+        Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys, flavour(plan)),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));
             std::iter::once(copy::writing_mode(spec)).chain(made).collect()
@@ -47,20 +48,25 @@ fn of_copy(
         Step::ForeignKeys { foreign_keys } => vec![
             ddl::drop_foreign_keys(&spec.retired, foreign_keys),
             ddl::foreign_key_checks(false),
-            ddl::rename_foreign_keys(&spec.source, foreign_keys),
+            ddl::rename_foreign_keys(&spec.source, foreign_keys, flavour(plan)),
         ],
         Step::Drop => vec![ddl::drop_table(&spec.retired)],
         Step::Keep => triggers::Change::ALL.map(|change| triggers::drop_trigger(spec, job, change)).to_vec(),
     }
 }
 
-fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[driftless_strategies::plan::ForeignKeyStep]) -> Vec<Sql> {
+/// The copying node's family.
+fn flavour(plan: &Plan) -> Flavour {
+    plan.nodes.first().map_or(Flavour::MariaDb, |node| node.flavour)
+}
+
+fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[ForeignKeyStep], flavour: Flavour) -> Vec<Sql> {
     let mut sql = vec![copy::writing_mode(spec), ddl::create_shadow(spec)];
     if !alter.is_empty() {
         sql.push(ddl::alter_shadow(spec, alter));
     }
     if !foreign_keys.is_empty() {
-        sql.push(ddl::add_foreign_keys(spec, foreign_keys));
+        sql.push(ddl::add_foreign_keys(spec, foreign_keys, flavour));
     }
     sql
 }

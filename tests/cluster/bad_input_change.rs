@@ -71,7 +71,7 @@ const TABLE_KINDS: [Case; 11] = [
     case("referenced", "ADD d INT", 3, &["referenced-by-foreign-key", "`fk_plain`", ".child"]),
 ];
 
-const STATEMENTS: [Case; 20] = [
+const STATEMENTS: [Case; 21] = [
     case("t", "ADD d INT DEFAULT 'x", 2, &["never closed", "line 1, column 19", "^"]),
     case("t", "ADD (d INT", 2, &["line 1, column 5"]),
     case("t", "", 2, &["asks for no change"]),
@@ -86,6 +86,12 @@ const STATEMENTS: [Case; 20] = [
     case("t", "DROP a, ADD a INT", 3, &["drop-and-add", "`a`", "--allow-drop-add a"]),
     case("t", "ALTER IGNORE TABLE t ADD UNIQUE (a)", 3, &["clause-unsupported", "ALTER IGNORE", "leave IGNORE out"]),
     case("t", "RENAME TO tt", 3, &["clause-unsupported", "`RENAME TO tt`", "renames the table itself"]),
+    case(
+        "parent",
+        "ADD FOREIGN KEY (id) REFERENCES parent (id)",
+        3,
+        &["referenced-by-foreign-key", "the table itself"],
+    ),
     case("t", "ENGINE=MyISAM", 3, &["unsupported-engine", "`ENGINE=MyISAM`", "only InnoDB"]),
     case("t", "ADD SYSTEM VERSIONING", 3, &["clause-unsupported", "`ADD SYSTEM VERSIONING`"]),
     case("t", "DISCARD TABLESPACE", 3, &["clause-unsupported", "`DISCARD TABLESPACE`"]),

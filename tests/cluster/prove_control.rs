@@ -220,7 +220,12 @@ async fn foreign_keys_and_the_counter_stay() {
             "SELECT index_name, column_name FROM information_schema.statistics \
              WHERE table_schema = '{schema}' AND table_name = 'child' ORDER BY 1, 2"
         );
+        let rules = format!(
+            "SELECT constraint_name, delete_rule, update_rule FROM information_schema.referential_constraints \
+             WHERE constraint_schema = '{schema}' AND table_name = 'child' ORDER BY 1"
+        );
         let before = (test.plain(0).run(&[&keys]).await, test.plain(0).run(&[&indexes]).await);
+        let ruled = test.plain(0).run(&[&rules]).await;
         assert!(before.0.len() == 3 && before.1.len() == 3, "{before:?}");
         let name = format!("{schema}.child");
         for round in 0..2 {
@@ -232,6 +237,7 @@ async fn foreign_keys_and_the_counter_stay() {
                 node.run(&["SET SESSION wsrep_sync_wait = 15", "SELECT 1"]).await;
                 assert_eq!(node.run(&[&keys]).await, before.0, "foreign keys on node {index}, round {round}");
                 assert_eq!(node.run(&[&indexes]).await, before.1, "indexes on node {index}, round {round}");
+                assert_eq!(node.run(&[&rules]).await, ruled, "rules on node {index}, round {round}");
             }
         }
         let insert = format!("INSERT INTO {child} (p) VALUES (2)");
