@@ -129,14 +129,18 @@ impl Alter {
     /// The clauses as one text, ready to follow `ALTER TABLE name`.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        for clause in &self.clauses {
-            if !text.is_empty() {
-                // Servers take no comma before a partitioning clause.
-                text.push_str(if clause.kind == ClauseKind::Partitioning { " " } else { ", " });
-            }
-            text.push_str(&clause.text);
-        }
-        text
+        joined(&self.clauses)
     }
+}
+
+/// Clauses as one text. Servers take no comma before a partitioning clause.
+pub(crate) fn joined<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> String {
+    let mut text = String::new();
+    for clause in clauses {
+        if !text.is_empty() {
+            text.push_str(if clause.kind == ClauseKind::Partitioning { " " } else { ", " });
+        }
+        text.push_str(&clause.text);
+    }
+    text
 }

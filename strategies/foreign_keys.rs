@@ -1,6 +1,6 @@
 //! Foreign keys of the table itself: recreated on the shadow, their names kept.
 
-use crate::alter::{Alter, Clause, ClauseKind};
+use crate::alter::{Alter, Clause, ClauseKind, joined};
 use crate::name::{Ident, TableName};
 use crate::plan::ForeignKeyStep;
 use crate::shape::{ForeignKey, TableShape};
@@ -121,7 +121,7 @@ fn words(text: &str) -> Vec<Word> {
 #[must_use]
 pub fn shadow_alter(alter: &Alter, source: &TableShape) -> String {
     let stays = |clause: &&Clause| !drops_any(clause, source);
-    alter.clauses.iter().filter(stays).map(|clause| clause.text.as_str()).collect::<Vec<_>>().join(", ")
+    joined(alter.clauses.iter().filter(stays))
 }
 
 /// Whether the alter drops that foreign key.
@@ -370,5 +370,16 @@ mod tests {
             TableShape { foreign_keys: vec![key("fk_a")], checks: vec![(name, "1".into())], ..TableShape::default() };
         let change = alter(vec![clause("DROP CONSTRAINT fk_a", ClauseKind::OtherConstraint)]);
         assert_eq!(shadow_alter(&change, &source), "DROP CONSTRAINT fk_a");
+    }
+
+    #[test]
+    fn no_comma_stands_before_a_partitioning_clause() {
+        let change = alter(vec![
+            clause("DROP FOREIGN KEY fk_a", ClauseKind::DropForeignKey { name: Ident::new("fk_a").unwrap() }),
+            clause("ADD COLUMN q INT", ClauseKind::AddColumn { names: vec![Ident::new("q").unwrap()] }),
+            clause("PARTITION BY HASH (id) PARTITIONS 4", ClauseKind::Partitioning),
+        ]);
+        let source = TableShape { foreign_keys: vec![key("fk_a")], ..TableShape::default() };
+        assert_eq!(shadow_alter(&change, &source), "ADD COLUMN q INT PARTITION BY HASH (id) PARTITIONS 4");
     }
 }
