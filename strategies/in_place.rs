@@ -185,11 +185,26 @@ fn bound(facts: &Facts, clause: &Clause, name: &Ident, stays: Stays) -> Option<R
 }
 
 /// Whether another column's expression or default may name it. The server rewrites those when a name changes, and quotes
-/// names in its own way, so that any place where the name stands counts.
+/// names in its own way, so that any place where the name stands counts, but in a default that is only a value.
 fn computed_from(column: &Column, name: &Ident) -> bool {
-    let computed = [&column.expression, &column.default];
-    let names = |text: &String| text.to_lowercase().contains(&name.as_str().to_lowercase().replace('`', "``"));
-    !column.name.same(name) && computed.into_iter().flatten().any(names)
+    let default = column.default.iter().filter(|text| !is_value(text));
+    let name_of = name.as_str().to_lowercase().replace('`', "``");
+    !column.name.same(name)
+        && column.expression.iter().chain(default).any(|text| stands_in(&text.to_lowercase(), &name_of))
+}
+
+/// A number, or one quoted text as MariaDB's catalog shows it.
+fn is_value(default: &str) -> bool {
+    let text = default.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    text.is_some_and(|text| !text.replace("''", "").replace("\\'", "").contains('\'')) || default.parse::<f64>().is_ok()
+}
+
+fn stands_in(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + name.len()..].chars().next());
+        !before.is_some_and(part) && !after.is_some_and(part)
+    })
 }
 
 /// Everything about the altered table that forbids it: what depends on rows, and what two nodes could do differently.
@@ -277,5 +292,26 @@ mod tests {
             bare_words(r#"ADD a INT DEFAULT "a\"key" check(a>1)"#),
             ["ADD", "A", "INT", "DEFAULT", "CHECK", "A", "1"]
         );
+    }
+
+    #[test]
+    fn a_name_in_a_value_or_in_another_word_is_not_that_name() {
+        //  expression          default           names s    why
+        let cases = [
+            (Some("`s` + 1"), None, true, "quoted"),
+            (Some("(a+S)"), None, true, "bare, in another case"),
+            (Some("concat(`so`,cos(a))"), None, false, "parts of other words"),
+            (None, Some("(`s` * 2)"), true, "a default that is computed"),
+            (None, Some("'it''s \"so\"'"), false, "a text"),
+            (None, Some("'x' + s + 'y'"), true, "begins and ends with a text"),
+            (None, Some("-1.5"), false, "a number"),
+            (None, None, false, "nothing"),
+        ];
+        let name = Ident::new("s").unwrap();
+        for (expression, default, names, why) in cases {
+            let (expression, default) = (expression.map(str::to_owned), default.map(str::to_owned));
+            let column = Column { expression, default, ..crate::sample::column("c", "int") };
+            assert_eq!(computed_from(&column, &name), names, "{why}");
+        }
     }
 }
