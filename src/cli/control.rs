@@ -258,7 +258,7 @@ struct Waiting;
 impl Reporter for Waiting {
     fn event(&self, event: &Event) {
         if let Event::Retried { what, why, attempt } = event
-            && attempt.is_multiple_of(5)
+            && (*attempt == 3 || attempt.is_multiple_of(10))
         {
             Complaint::new(format!("{what}: tried {attempt} times: {why}")).print();
         }

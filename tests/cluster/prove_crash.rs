@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use driftless::demo::{Ledger, Loaded, Random, load};
 
-use crate::support::{Call, RoughWriters, TestCluster, job_on, resume, shared, tell};
+use crate::support::{Call, RoughWriters, TestCluster, abort, job_on, resume, shared, tell};
 
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(420);
 /// Longest that a run of this table may take.
 const RUN: Duration = Duration::from_secs(60);
 const ROWS: u64 = 12_000;
@@ -130,7 +130,7 @@ impl<'a> Trial<'a> {
         let node = self.test.nodes()[usize::try_from(self.round).unwrap() % 3].clone();
         let job = self.kill(point, "ADD COLUMN never INT").await;
         if let Ok(Some(job)) = &job {
-            let aborted = tell(&node, &["abort", job]).await;
+            let aborted = abort(&node, job).await;
             let after = self.test.columns(&self.loaded.table).await;
             if after == before {
                 assert_eq!(aborted.code, Some(0), "{point:?}, aborted: {aborted:?}");
