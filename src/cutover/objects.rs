@@ -173,6 +173,12 @@ impl TableObjects {
         let mut stays: Vec<String> = Vec::new();
         for _ in 0..=self.site.nodes.len() {
             let mut session = ordered::connect(from, self.site.lock_wait).await?;
+            if !stays.is_empty() {
+                // Needs RELOAD, which a job does not: without it the rest is tried all the same.
+                if let Err(error) = session.execute(&triggers::reread(&spec.source)).await {
+                    tracing::debug!(%error, "triggers not read again");
+                }
+            }
             for change in Change::ALL {
                 // One that a DROP did not take away: the server has lost its name but not its body.
                 if stays.contains(&triggers::trigger_name(job, change)) {

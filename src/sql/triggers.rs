@@ -78,6 +78,12 @@ pub fn replace_trigger(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
     trigger("CREATE OR REPLACE TRIGGER ", spec, job, change)
 }
 
+/// Lets this node alone read a table's triggers from its files again.
+#[must_use]
+pub fn reread(table: &TableName) -> Sql {
+    Sql::new("FLUSH LOCAL TABLES ").table(table)
+}
+
 fn trigger(verb: &'static str, spec: &CopySpec, job: &JobId, change: Change) -> Sql {
     let head = |when: &'static str| {
         Sql::new(verb).sql(&qualified(spec, job, change)).text(when).table(&spec.source).text(" FOR EACH ROW BEGIN ")
