@@ -129,6 +129,13 @@ pub fn switch(spec: &CopySpec) -> Sql {
         .table(&spec.source)
 }
 
+/// Renames a table to a free name and back, at once: its files are written anew, nobody sees it under the other name.
+#[must_use]
+pub fn rename_there_and_back(table: &TableName, spare: &TableName) -> Sql {
+    let step = |from: &TableName, to: &TableName| Sql::new("").table(from).text(" TO ").table(to);
+    Sql::new("RENAME TABLE ").sql(&step(table, spare)).text(", ").sql(&step(spare, table))
+}
+
 /// The statement, run only while that holder has the job's lease: a process that was stopped and wakes up when another
 /// has taken the job must neither switch nor drop. The server checks and acts at once; only MariaDB can do that, elsewhere
 /// the statement stands alone.

@@ -68,25 +68,12 @@ pub fn drop_trigger(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
 /// Makes one trigger.
 #[must_use]
 pub fn create_trigger(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
-    trigger("CREATE TRIGGER ", spec, job, change)
-}
-
-/// Makes one anew whatever there is of it: a server that lost half of a trigger's files can drop it after this.
-/// MariaDB only.
-#[must_use]
-pub fn replace_trigger(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
-    trigger("CREATE OR REPLACE TRIGGER ", spec, job, change)
-}
-
-/// Lets this node alone read a table's triggers from its files again.
-#[must_use]
-pub fn reread(table: &TableName) -> Sql {
-    Sql::new("FLUSH LOCAL TABLES ").table(table)
-}
-
-fn trigger(verb: &'static str, spec: &CopySpec, job: &JobId, change: Change) -> Sql {
     let head = |when: &'static str| {
-        Sql::new(verb).sql(&qualified(spec, job, change)).text(when).table(&spec.source).text(" FOR EACH ROW BEGIN ")
+        Sql::new("CREATE TRIGGER ")
+            .sql(&qualified(spec, job, change))
+            .text(when)
+            .table(&spec.source)
+            .text(" FOR EACH ROW BEGIN ")
     };
     match change {
         Change::Delete => head(" AFTER DELETE ON ").sql(&tombstone(spec)).text("END"),

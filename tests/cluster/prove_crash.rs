@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use driftless::demo::{Ledger, Loaded, Random, load};
 
-use crate::support::{Call, RoughWriters, TestCluster, abort, job_on, resume, shared, tell};
+use crate::support::{Call, RoughWriters, TestCluster, job_on, resume, shared, tell};
 
-const LIMIT: Duration = Duration::from_secs(420);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Longest that a run of this table may take.
 const RUN: Duration = Duration::from_secs(60);
 const ROWS: u64 = 12_000;
@@ -130,7 +130,7 @@ impl<'a> Trial<'a> {
         let node = self.test.nodes()[usize::try_from(self.round).unwrap() % 3].clone();
         let job = self.kill(point, "ADD COLUMN never INT").await;
         if let Ok(Some(job)) = &job {
-            let aborted = abort(&node, job).await;
+            let aborted = tell(&node, &["abort", job]).await;
             let after = self.test.columns(&self.loaded.table).await;
             if after == before {
                 assert_eq!(aborted.code, Some(0), "{point:?}, aborted: {aborted:?}");
@@ -278,6 +278,32 @@ async fn a_trigger_that_one_node_lost_is_made_anew_or_undone() {
                 assert_eq!(aborted.code, Some(0), "{aborted:?}");
             }
             trial.proven(writers, &format!("{lost} was lost on a node")).await;
+        }
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Seen after kills while triggers were made: a node has the trigger's body (`.TRG`) and not its name (`.TRN`). It fires, and
+/// DROP TRIGGER says that it does not exist.
+#[tokio::test]
+async fn a_trigger_without_a_name_is_dropped() {
+    let test = shared().await;
+    let work = async {
+        let mut trial = Trial::new(&test).await;
+        for (round, change) in ["ins", "del"].into_iter().enumerate() {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let held = [&PACE[..], &["--postpone-cutover-file", file.path().to_str().unwrap()]].concat();
+            let mut call = Call::run(&test.nodes()[0], &trial.table(), "ADD COLUMN never INT", &held);
+            assert!(call.event(|line| line["event"] == "held").await.is_some(), "it is held: {:?}", call.seen());
+            let job = job_on(&test.nodes()[1], &trial.table()).await.expect("it is held");
+            call.kill9();
+            call.end(RUN).await;
+            let name = format!("data/{}/driftless_{job}_{change}.TRN", test.schema.as_str());
+            std::fs::remove_file(test.nodes()[0].dir.join(name)).unwrap();
+            let writers = trial.writers();
+            let aborted = tell(&test.nodes()[round], &["abort", &job]).await;
+            assert_eq!(aborted.code, Some(0), "{aborted:?}");
+            trial.proven(writers, &format!("{change} had no name")).await;
         }
     };
     test.bounded(LIMIT, work).await;

@@ -19,5 +19,5 @@ pub use bounded::bounded;
 pub use clock::RealClock;
 pub use cluster::{Exclusive, TestCluster, exclusive, shared};
 pub use plain::{PlainConnect, PlainServer};
-pub use program::{Call, Ended, abort, job_on, resume, tell};
+pub use program::{Call, Ended, job_on, resume, tell};
 pub use rough::{Done, RoughWriters};

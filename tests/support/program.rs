@@ -132,38 +132,19 @@ impl Call {
     }
 
     /// Waits for its end.
-    pub async fn end(self, limit: Duration) -> Ended {
-        self.ended(limit).await.unwrap_or_else(|why| panic!("{why}"))
-    }
-
-    /// Waits for its end; past the limit it is killed, and what it said is the error.
-    async fn ended(mut self, limit: Duration) -> Result<Ended, String> {
+    pub async fn end(mut self, limit: Duration) -> Ended {
         let Ok(status) = tokio::time::timeout(limit, self.child.wait()).await else {
             let seen = self.seen();
             let tail: Vec<String> = seen.iter().rev().take(12).map(ToString::to_string).collect();
             drop(self.child.kill().await);
             let said = self.err.await.unwrap_or_default();
             let lines = tail.join("\n");
-            return Err(format!(
-                "driftless has not ended after {limit:?}; its last lines, newest first:\n{lines}\n{said}"
-            ));
+            panic!("driftless has not ended after {limit:?}; its last lines, newest first:\n{lines}\n{said}");
         };
         self.out.await.expect("output is read");
         let said = self.err.await.expect("errors are read");
         let events = self.seen.lock().expect("no panic").clone();
-        Ok(Ended { code: status.expect("a status").code(), events, said })
-    }
-}
-
-/// `abort JOB`. One that waits for a minute is stopped and asked again, as an operator would do it: by hand, and once in a
-/// full run, it waited for minutes, and the next one was through at once. Not understood yet; what it said is printed.
-pub async fn abort(node: &NodeProcess, job: &str) -> Ended {
-    match Call::start(node, &["abort", job]).ended(Duration::from_secs(60)).await {
-        Ok(ended) => ended,
-        Err(waited) => {
-            eprintln!("asked again to abort {job}: {waited}");
-            tell(node, &["abort", job]).await
-        }
+        Ended { code: status.expect("a status").code(), events, said }
     }
 }
 
