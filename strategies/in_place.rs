@@ -1,19 +1,25 @@
 //! What one ALTER of the table itself may do when it must not fail on any node, nor give another result on one of them.
 
 use crate::alter::{Alter, Clause, ClauseKind};
+use crate::blockers::rejected;
+use crate::choose::Options;
 use crate::chunk_key::new_unique;
 use crate::convert::conversion;
 use crate::copy_spec::implicit_defaults;
-use crate::facts::Facts;
+use crate::demand::{Demand, Order, channels, demand};
+use crate::facts::{DryRun, Facts, Topology};
 use crate::mapping::map_columns;
 use crate::name::{Ident, TableName};
 use crate::online::constant_default;
 use crate::plan::DirectSpec;
 use crate::shape::{Column, ForeignKey, TableShape};
+use crate::trigger_copy::settings;
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
 
 const NEXT: &str = "nothing to do: driftless takes the next strategy that fits";
+/// Settings without which an ALTER is not ordered, or not everywhere.
+const SETTINGS: [&str; 3] = ["wsrep_osu_method", "wsrep_on", "sql_log_bin"];
 /// Words in a column's definition whose effect the dry run does not show, or that work on rows.
 const HIDDEN: [&str; 16] = [
     "AS",
@@ -49,6 +55,56 @@ pub(crate) fn spec(facts: &Facts, shown: &TableShape) -> DirectSpec {
     DirectSpec { source, target, linked }
 }
 
+/// Whether one ALTER of the table itself is proven to do everywhere what the dry run showed; all that the strategies that
+/// send one have in common. `limits` says what else speaks against it, once it is known how the server would do it.
+pub(crate) fn judge(
+    facts: &Facts,
+    alter: &Alter,
+    wishes: &Options,
+    order: Order,
+    limits: &dyn Fn(&Demand) -> Vec<Reason>,
+) -> Result<DirectSpec, Vec<Reason>> {
+    let mut reasons = Vec::new();
+    settings(facts, |name| SETTINGS.contains(&name), &mut reasons);
+    channels(facts, &mut reasons);
+    if wishes.keep_retired {
+        let what = "--keep-retired asks for the old table, and an ALTER of the table itself leaves none";
+        reasons.push(Reason::new(Code::ClauseUnsupported, what, NEXT));
+    }
+    reasons.extend(clauses(facts, alter));
+    reasons.extend(rejected(facts));
+    let spec = match &facts.dry_run {
+        DryRun::Accepted { shape } => spec(facts, shape),
+        DryRun::Rejected { .. } => return Err(reasons),
+        DryRun::Impossible { why } => {
+            reasons.push(Reason::new(
+                Code::NotProvable,
+                format!("the alter could not be tried everywhere: {why}"),
+                NEXT,
+            ));
+            return Err(reasons);
+        }
+    };
+    reasons.extend(shapes(facts, &spec.target, alter, &wishes.allow_drop_add));
+    match demand(facts, &spec, alter, order) {
+        Ok(demand) => reasons.extend(limits(&demand)),
+        Err(reason) => reasons.push(reason),
+    }
+    if reasons.is_empty() { Ok(spec) } else { Err(reasons) }
+}
+
+/// What the user should know of replicas.
+pub(crate) fn replicas(facts: &Facts) -> Option<Reason> {
+    let names: Vec<&str> = facts.replicas.iter().map(|replica| replica.address.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let what = format!(
+            "{} will run the same ALTER, and stop when their version does not know its ALGORITHM",
+            list(&names)
+        );
+        Reason::new(Code::ReplicaLoad, what, "see that they run the version of the nodes, or a later one")
+    })
+}
+
 /// Everything about the clauses that forbids it, whatever the dry run showed.
 pub(crate) fn clauses(facts: &Facts, alter: &Alter) -> Vec<Reason> {
     alter.clauses.iter().filter_map(|clause| one(facts, clause)).collect()
@@ -57,7 +113,7 @@ pub(crate) fn clauses(facts: &Facts, alter: &Alter) -> Vec<Reason> {
 fn one(facts: &Facts, clause: &Clause) -> Option<Reason> {
     match &clause.kind {
         ClauseKind::AddUnique | ClauseKind::AddPrimary | ClauseKind::AddForeignKey | ClauseKind::AddCheck => {
-            Some(by_rows(format!("`{}` fails when rows are in its way", clause.text)))
+            Some(by_rows(facts, format!("`{}` fails when rows are in its way", clause.text)))
         }
         ClauseKind::AddColumn { .. } => hidden(clause),
         ClauseKind::ModifyColumn { name } | ClauseKind::AlterColumn { name } => {
@@ -98,8 +154,12 @@ fn one(facts: &Facts, clause: &Clause) -> Option<Reason> {
     }
 }
 
-fn by_rows(what: String) -> Reason {
-    Reason::new(Code::DataDependent, what + ", on all nodes at once or, worse, on one", NEXT)
+fn by_rows(facts: &Facts, what: String) -> Reason {
+    let where_to = match facts.topology {
+        Topology::Galera { .. } => ", on all nodes at once or, worse, on one",
+        Topology::Single => ", perhaps at the end of a long ALTER",
+    };
+    Reason::new(Code::DataDependent, what + where_to, NEXT)
 }
 
 fn not_provable(clause: &Clause, why: &str) -> Reason {
@@ -216,14 +276,14 @@ pub(crate) fn shapes(facts: &Facts, target: &TableShape, alter: &Alter, allow_dr
     };
     let mut found = Vec::new();
     for unique in new_unique(source, target, &mapping.pairs) {
-        found.push(by_rows(format!("unique key `{unique}` forbids rows that may be there")));
+        found.push(by_rows(facts, format!("unique key `{unique}` forbids rows that may be there")));
     }
     implicit_defaults(target, &mapping.pairs, &mut found);
     for column in &target.columns {
         let from = mapping.pairs.iter().find(|(_, to)| to.same(&column.name)).and_then(|(from, _)| source.column(from));
         found.extend(escaped(from, column));
         found.extend(match from {
-            Some(old) => changed(old, column),
+            Some(old) => changed(facts, old, column),
             None if column.generated.is_some() && source.column(&column.name) == Some(column) => None,
             None => added(facts, column),
         });
@@ -244,18 +304,21 @@ fn same_keys(one: &TableShape, other: &TableShape) -> bool {
     sorted(one) == sorted(other)
 }
 
-fn changed(old: &Column, new: &Column) -> Option<Reason> {
+fn changed(facts: &Facts, old: &Column, new: &Column) -> Option<Reason> {
     if old.nullable && !new.nullable {
-        return Some(by_rows(format!("`{}` becomes NOT NULL, which fails when a row has NULL", new.name)));
+        return Some(by_rows(facts, format!("`{}` becomes NOT NULL, which fails when a row has NULL", new.name)));
     }
     if !conversion(old, new).keeps_all() {
         let (from, to) = (&old.column_type, &new.column_type);
-        return Some(by_rows(format!("`{}` goes from {from} to {to}, which some values may not fit", new.name)));
+        return Some(by_rows(facts, format!("`{}` goes from {from} to {to}, which some values may not fit", new.name)));
     }
     let timed = |column: &Column| ["date", "time"].iter().any(|kind| column.data_type.contains(kind));
     if old.column_type != new.column_type && (timed(old) || timed(new)) {
         let (from, to) = (&old.column_type, &new.column_type);
-        return Some(by_rows(format!("`{}` goes from {from} to {to}, which an impossible date does not", new.name)));
+        return Some(by_rows(
+            facts,
+            format!("`{}` goes from {from} to {to}, which an impossible date does not", new.name),
+        ));
     }
     (old.collation != new.collation).then(|| {
         let what = format!("`{}` gets another collation, in which other values are equal", new.name);

@@ -16,6 +16,7 @@ mod convert_bytes;
 mod convert_time;
 pub mod copy_spec;
 pub mod copy_steps;
+mod demand;
 pub mod facts;
 pub mod foreign_keys;
 mod in_place;

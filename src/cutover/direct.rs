@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use driftless_strategies::blockers;
 use driftless_strategies::choose::{self, Options};
+use driftless_strategies::copy_steps::LOCK_WAIT_MS;
 use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Alter, Flavour, Plan, Reason, Step};
+use driftless_strategies::{Alter, Flavour, Plan, Reason, Step, Topology};
 use futures_util::future::join_all;
 
 use super::ordered;
@@ -20,6 +21,8 @@ use crate::sql::{Sql, ddl};
 
 /// Estimates that the server may need for the ALTER before its answer is no longer waited for, beside `DDL_DEADLINE`.
 const PATIENT: u32 = 4;
+/// Longest ALTER that one primary may work on beside its writers; then it is ended, and undone by the server.
+const ONLINE: Duration = Duration::from_secs(72 * 3600);
 
 /// What the calls need.
 pub struct Ground {
@@ -69,9 +72,14 @@ impl TableItself {
         Err(Fault::Failed("failed to find the ALTER: the plan has none".into()))
     }
 
-    /// A connection whose ALTER never gives up on a lock by itself: once it is ordered, a node that gave up alone would be
-    /// left different.
+    /// A connection for the ALTER. In a cluster it never gives up on a lock by itself: once it is ordered, a node that gave
+    /// up alone would be left different. Elsewhere everybody queues behind it while it waits, so that it gives up soon.
     async fn patient(&self, server: &Arc<dyn Server>) -> Result<Box<dyn Session>, Fault> {
+        if self.ground.discovered.topology == Topology::Single {
+            let mut session = ordered::connect(server, Duration::from_millis(LOCK_WAIT_MS)).await?;
+            session.set_deadline(ONLINE);
+            return Ok(session);
+        }
         let needed = Duration::from_millis(self.ground.plan.estimate.stall_ms) * PATIENT + ordered::DDL_DEADLINE;
         let mut session = ordered::connect(server, needed * 2).await?;
         session.set_deadline(needed);

@@ -70,6 +70,10 @@ fn clauses(text: &str, lexemes: &[Lexeme], era: Era, hints: &mut Vec<String>) ->
         if let Some(minus) = part.last().filter(|last| last.kind == Kind::Minus) {
             return Err((Problem::Expected("a value after the minus sign"), minus.end));
         }
+        // The same within it, where a comment that becomes a blank follows two of them.
+        if let Some([_, minus, _]) = part.windows(3).find(|three| comment_to_be(three)) {
+            return Err((Problem::Expected("a value after the minus sign"), minus.end));
+        }
         if hint_length(part) == Some(part.len()) {
             hints.push(written(text, part));
         } else {
@@ -77,6 +81,11 @@ fn clauses(text: &str, lexemes: &[Lexeme], era: Era, hints: &mut Vec<String>) ->
         }
     }
     Ok(clauses)
+}
+
+fn comment_to_be(three: &[Lexeme]) -> bool {
+    let [first, second, next] = three else { return false };
+    first.kind == Kind::Minus && second.kind == Kind::Minus && second.gap.is_empty() && !next.gap.is_empty()
 }
 
 /// One clause, or several that share one comma-free text or one pair of parentheses.

@@ -252,18 +252,37 @@ impl Altering {
             return Err(self.stopped(at));
         }
         let began = self.ports.clock.now();
-        let answer = self.ports.direct.alter().await;
+        let answer = tokio::select! {
+            answer = self.ports.direct.alter() => answer,
+            () = self.cut() => Err(Fault::Lost("the ALTER was ended".into())),
+        };
         let took = self.ports.clock.now().saturating_sub(began);
         if matches!(answer, Err(Fault::Lost(_))) {
             self.ports.clock.sleep(LATE_ALTER).await;
         }
         let seen = self.settled().await;
+        if seen == Standing::Before && !self.ordered() && self.stop.is_cancelled() {
+            return Err(self.stopped(at));
+        }
         if seen == Standing::After {
             self.tally.switch_attempts = attempt;
             self.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             self.ports.reporter.event(&Event::Altered { ms: self.tally.switch_ms, attempts: attempt });
         }
         outcome(seen, answer)
+    }
+
+    /// Returns when the ALTER must be ended: never in a cluster, where it is ordered and can't be.
+    async fn cut(&self) {
+        if self.ordered() {
+            std::future::pending::<()>().await;
+        }
+        self.stop.cancelled().await;
+    }
+
+    /// Whether the cluster orders the ALTER.
+    const fn ordered(&self) -> bool {
+        self.job.plan.cluster.is_some()
     }
 
     /// Everything that must be true at the moment of the ALTER; what can change soonest is asked last.
@@ -277,7 +296,7 @@ impl Altering {
         // A job that was taken over while this process slept or looked must not act.
         self.ports.journal.beat().await?;
         self.ports.nodes.fit(Phase::Altering).await?;
-        if !sessions.is_empty() {
+        if self.ordered() && !sessions.is_empty() {
             self.ports.reporter.event(&Event::Aborting { sessions });
         }
         Ok(())
@@ -285,7 +304,8 @@ impl Altering {
 
     /// What the nodes have once none works on an ALTER any more, all answer, and a difference is no passing one.
     async fn settled(&self) -> Standing {
-        let estimated = Duration::from_millis(self.job.plan.estimate.stall_ms);
+        let estimate = &self.job.plan.estimate;
+        let estimated = Duration::from_millis(estimate.stall_ms).max(Duration::from_secs(estimate.seconds));
         let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
         let mut differed = 0;
         loop {

@@ -220,7 +220,7 @@ pub(super) fn servers(topology: &Topology) -> String {
 /// The strategy in a few words.
 pub(super) const fn sort(strategy: StrategyName) -> &'static str {
     match strategy {
-        StrategyName::Native => "the server's own fast path",
+        StrategyName::Native => "the server's own ALTER, beside its writers",
         StrategyName::Toi => "one ALTER in total order",
         StrategyName::Rsu => "node by node, desynced",
         StrategyName::Nbo => "the server's non-blocking operation",
@@ -403,6 +403,7 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
     };
     let time = match plan.work {
         Work::Copy(_) => format!("{} to copy and compare", about(estimate.seconds)),
+        Work::Direct(_) if plan.cluster.is_none() => about(estimate.seconds),
         Work::Direct(_) => format!("{}, on all nodes at once", about(estimate.seconds)),
     };
     let disk = match (&plan.work, estimate.extra_disk_bytes) {
