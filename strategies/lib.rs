@@ -29,6 +29,7 @@ pub mod online;
 #[cfg(test)]
 mod online_tests;
 pub mod plan;
+pub mod row_events;
 pub mod rsu;
 #[cfg(test)]
 mod sample;

@@ -11,7 +11,7 @@ use crate::shape::{Fingerprint, TableShape};
 
 /// The newest format of a plan that this version knows; a reader refuses a newer one. Each plan carries the oldest format
 /// that can hold it (`Work::format`), so that older versions still read what they can carry out.
-pub const PLAN_FORMAT: u32 = 2;
+pub const PLAN_FORMAT: u32 = 3;
 /// The oldest format that is still read.
 pub const OLDEST_PLAN_FORMAT: u32 = 1;
 
@@ -164,6 +164,17 @@ pub enum Step {
         /// What it may keep others from meanwhile.
         lock: Lock,
     },
+    /// Change the table on one node alone, out of the cluster's pace and out of its binlog.
+    Roll {
+        /// The node's name.
+        node: String,
+        /// The clauses as the user wrote them, without `ALGORITHM` and `LOCK`.
+        alter: String,
+        /// How the server must do it.
+        algorithm: Algorithm,
+        /// What it may keep others from meanwhile.
+        lock: Lock,
+    },
     /// Create the three triggers.
     Triggers,
     /// Copy every row.
@@ -236,6 +247,8 @@ pub enum Work {
     Copy(CopySpec),
     /// The server changes the table itself.
     Direct(DirectSpec),
+    /// One node after the other changes the table itself.
+    Rolling(DirectSpec),
 }
 
 impl Work {
@@ -245,6 +258,7 @@ impl Work {
         match self {
             Self::Copy(_) => 1,
             Self::Direct(_) => 2,
+            Self::Rolling(_) => 3,
         }
     }
 
@@ -253,7 +267,7 @@ impl Work {
     pub const fn copy(&self) -> Option<&CopySpec> {
         match self {
             Self::Copy(spec) => Some(spec),
-            Self::Direct(_) => None,
+            Self::Direct(_) | Self::Rolling(_) => None,
         }
     }
 }
@@ -290,6 +304,20 @@ pub struct PlanNode {
     pub version: Version,
 }
 
+impl Plan {
+    /// Whether the other plan has the same steps; nodes may take their turns in another order, which depends on the node
+    /// that was connected to.
+    #[must_use]
+    pub fn same_steps(&self, other: &Self) -> bool {
+        let turn = |step: &&Step| matches!(step, Step::Roll { .. });
+        let (turns, others): (Vec<&Step>, Vec<&Step>) = self.steps.iter().partition(turn);
+        let (other_turns, other_others): (Vec<&Step>, Vec<&Step>) = other.steps.iter().partition(turn);
+        others == other_others
+            && turns.len() == other_turns.len()
+            && turns.iter().all(|step| other_turns.contains(step))
+    }
+}
+
 /// How a change will be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -312,7 +340,7 @@ pub struct Plan {
     pub nodes: Vec<PlanNode>,
     /// The table's fingerprint, equal on all of them.
     pub fingerprint: Fingerprint,
-    /// What the strategy works with: `copy` or `direct` in the file.
+    /// What the strategy works with: `copy`, `direct` or `rolling` in the file.
     #[serde(flatten)]
     pub work: Work,
     /// The steps, in order.

@@ -1,14 +1,22 @@
 //! Node by node, desynced.
 
 use crate::alter::Alter;
-use crate::choose::{Fit, Options, Strategy, not_built_yet};
-use crate::facts::{Facts, Topology};
-use crate::plan::StrategyName;
+use crate::choose::{Draft, Fit, Options, Strategy};
+use crate::copy_steps;
+use crate::demand::{BYTES_PER_S, Demand, Order, ROWS_PER_S, demand, shown, size, work_ms};
+use crate::facts::{Facts, Node, Topology};
+use crate::in_place;
+use crate::online::Algorithm;
+use crate::plan::{Estimate, Step, StepCost, StrategyName, Work};
+use crate::row_events::{breaks, keys_only};
 use crate::verdict::{Reason, ReasonCode as Code};
-use crate::words::count;
+use crate::words::{bytes, count, list};
 
 /// Nodes below which taking one away leaves no spare.
 const NODES_MIN: u32 = 3;
+/// What leaving the cluster's pace, catching up and looking take beside the ALTER, milliseconds a node.
+const AROUND_MS: u64 = 2000;
+const NEXT: &str = "nothing to do: driftless takes the next strategy that fits";
 
 /// One node after the other leaves the cluster's pace, alters, and catches up.
 pub struct Rsu;
@@ -18,20 +26,128 @@ impl Strategy for Rsu {
         StrategyName::Rsu
     }
 
-    fn judge(&self, facts: &Facts, _: &Alter, _: &Options) -> Result<Fit, Vec<Reason>> {
-        let what = match facts.topology {
-            Topology::Single => Some("node by node needs a Galera cluster, and this is a single primary".to_owned()),
-            Topology::Galera { size, arbitrators, .. } => {
-                let data = size.saturating_sub(arbitrators);
-                (data < NODES_MIN).then(|| {
-                    format!("node by node needs {NODES_MIN} nodes with data; there are {}", count(data.into()))
-                })
+    fn judge(&self, facts: &Facts, alter: &Alter, wishes: &Options) -> Result<Fit, Vec<Reason>> {
+        if let Some(what) = too_few(&facts.topology) {
+            return Err(vec![Reason::new(Code::WrongTopology, what, NEXT)]);
+        }
+        let mut reasons: Vec<Reason> = Vec::new();
+        if let Some((clause, why)) = breaks(alter, &facts.table) {
+            reasons.push(Reason::new(Code::RowEvents, format!("`{}` {why}", clause.text), NEXT));
+        }
+        replicas(facts, &mut reasons);
+        namesakes(facts, &mut reasons);
+        let judged = in_place::judge(facts, alter, wishes, Order::Total, &|_| Vec::new());
+        // Of what an ordered ALTER does not do, only the last word remains to be said where the rules have spoken.
+        let spec = match judged {
+            Ok(spec) if keys_only(&spec.source, &spec.target) => Some(spec),
+            Ok(_) if reasons.iter().any(|reason| reason.code == Code::RowEvents) => None,
+            Ok(_) => {
+                let what = "the change comes to more than keys that are not unique";
+                reasons.push(Reason::new(Code::RowEvents, what, NEXT));
+                None
+            }
+            Err(found) => {
+                if reasons.is_empty() {
+                    reasons.extend(found);
+                }
+                None
             }
         };
-        let remedy = "nothing to do: driftless takes the next strategy that fits";
-        let mut reasons: Vec<Reason> =
-            what.map(|what| Reason::new(Code::WrongTopology, what, remedy)).into_iter().collect();
-        reasons.push(not_built_yet("alter node by node"));
-        Err(reasons)
+        if reasons.is_empty() && wishes.force != Some(StrategyName::Rsu) {
+            let what =
+                "a node's commits wait while it alters, so that its applications must be on other nodes meanwhile";
+            reasons.push(Reason::new(Code::NotAsked, what, "--strategy rsu, if that can be arranged"));
+        }
+        match spec {
+            Some(spec) if reasons.is_empty() => Ok(Fit { work: Work::Rolling(spec), remarks: vec![drained(facts)] }),
+            Some(_) | None => Err(reasons),
+        }
     }
+
+    fn plan(&self, fit: &Fit, facts: &Facts, alter: &Alter, _: &Options) -> Draft {
+        let Work::Rolling(spec) = &fit.work else { return Draft::default() };
+        // `judge` has found it good.
+        let Ok(demand) = demand(facts, spec, alter, Order::Total) else { return Draft::default() };
+        let algorithm = demand.fastest.algorithm;
+        let one_ms = work_ms(facts, algorithm).saturating_add(AROUND_MS);
+        let mut steps = vec![(Step::Journal, copy_steps::journal(facts))];
+        steps.extend(in_order(facts).into_iter().map(|node| roll(facts, alter, &demand, node)));
+        let nodes = u64::try_from(facts.nodes.len()).unwrap_or(u64::MAX);
+        let estimate = Estimate {
+            rows: facts.load.rows,
+            extra_disk_bytes: if algorithm == Algorithm::Instant { 0 } else { size(facts) },
+            binlog_bytes: 0,
+            seconds: one_ms.saturating_mul(nodes).div_ceil(1000),
+            stall_ms: steps.iter().map(|(_, cost)| cost.stall_ms).max().unwrap_or_default(),
+            basis: format!(
+                "rows and sizes by the engine's statistics; on each node {} or {} rows a second, whichever is slower (half of \
+                 what was measured on idle servers with two cores), and {} around it; waiting for a node to be without \
+                 writers comes on top",
+                bytes(BYTES_PER_S),
+                count(ROWS_PER_S),
+                shown(AROUND_MS)
+            ),
+        };
+        Draft { steps, estimate }
+    }
+}
+
+fn too_few(topology: &Topology) -> Option<String> {
+    match topology {
+        Topology::Single => Some("node by node needs a Galera cluster, and this is a single primary".to_owned()),
+        Topology::Galera { size, arbitrators, .. } => {
+            let data = size.saturating_sub(*arbitrators);
+            (data < NODES_MIN)
+                .then(|| format!("node by node needs {NODES_MIN} nodes with data; there are {}", count(data.into())))
+        }
+    }
+}
+
+/// The change is not in any binlog: who reads from a node does not get it.
+fn replicas(facts: &Facts, reasons: &mut Vec<Reason>) {
+    if facts.replicas.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = facts.replicas.iter().map(|replica| replica.address.as_str()).collect();
+    let what = format!("{} would not get the change: what a node alters by itself is not in its binlog", list(&names));
+    reasons.push(Reason::new(Code::ReplicaLoad, what, NEXT));
+}
+
+/// Steps name their nodes.
+fn namesakes(facts: &Facts, reasons: &mut Vec<Reason>) {
+    let twice = |node: &&Node| facts.nodes.iter().filter(|other| other.name == node.name).count() > 1;
+    if let Some(node) = facts.nodes.iter().find(twice) {
+        let what = format!("two nodes are called {}, and steps name their nodes", node.name);
+        reasons.push(Reason::new(Code::NameTaken, what, "give each node a wsrep_node_name of its own"));
+    }
+}
+
+/// The node that driftless was connected to comes last: through a proxy that is the writer, which must lose its writers to
+/// nodes that have the change already.
+fn in_order(facts: &Facts) -> Vec<&Node> {
+    facts.nodes.iter().rev().collect()
+}
+
+fn drained(facts: &Facts) -> Reason {
+    let names: Vec<&str> = in_order(facts).into_iter().map(|node| node.name.as_str()).collect();
+    Reason::new(
+        Code::NodeDrained,
+        format!("each node must be without writers for its turn, in this order: {}", list(&names)),
+        "take it out of the proxy when the run waits for it, put it back when it is done; the run goes on by itself",
+    )
+}
+
+fn roll(facts: &Facts, alter: &Alter, demand: &Demand, node: &Node) -> (Step, StepCost) {
+    let (algorithm, lock) = (demand.fastest.algorithm, demand.lock);
+    let step = Step::Roll { node: node.name.clone(), alter: alter.text(), algorithm, lock };
+    let cost = StepCost {
+        what: format!(
+            "change {} on {} alone, {algorithm}, out of the cluster's pace; then wait until it has caught up",
+            facts.name.table, node.name
+        ),
+        blocks: format!("commits and causal reads on {}; not begun while anybody writes there", node.name),
+        stall_ms: work_ms(facts, algorithm).saturating_add(copy_steps::LOCK_WAIT_MS),
+        undo: "driftless abort: back again, the last node first".to_owned(),
+    };
+    (step, cost)
 }

@@ -143,6 +143,12 @@ reason_codes! {
     HintRefused = "hint-refused",
     /// Open transactions on the table will be aborted.
     TransactionsAborted = "transactions-aborted",
+    /// While only some nodes have the change, rows that are written would not be the same everywhere.
+    RowEvents = "row-events",
+    /// The strategy is taken only when it is asked for by name.
+    NotAsked = "not-asked",
+    /// A node must be without writers for its turn.
+    NodeDrained = "node-drained",
     /// A lint is allowed that the change does not give.
     IdlePermission = "idle-permission",
     /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.

@@ -130,7 +130,7 @@ fn sample_sql(step: &Step) -> Vec<String> {
     let one = |text: &str| vec![text.to_owned()];
     match step {
         Step::Journal => one("CREATE DATABASE IF NOT EXISTS `driftless`"),
-        Step::Alter { alter, algorithm, lock } => {
+        Step::Alter { alter, algorithm, lock } | Step::Roll { alter, algorithm, lock, .. } => {
             vec![format!("ALTER TABLE `shop`.`orders` {alter}, ALGORITHM={algorithm}, LOCK={}", lock.as_str())]
         }
         Step::Shadow { alter, foreign_keys } => {
@@ -189,7 +189,7 @@ fn brief(decision: &Decision) -> String {
             let (key, unique, zero) = (&copy.key.source_index, &copy.new_unique, copy.zero_dates);
             writeln!(text, "  key {key}, new unique {unique:?}, zero dates {zero}").unwrap();
         }
-        Work::Direct(spec) => {
+        Work::Direct(spec) | Work::Rolling(spec) => {
             let names = |shape: &TableShape| -> Vec<String> {
                 shape.columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect()
             };

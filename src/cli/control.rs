@@ -240,6 +240,7 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
     let (ending, _, job) = match held.job.plan.work.clone() {
         Work::Copy(spec) => assemble::engine(&parts, held, spec, &sampler)?.undo().await,
         Work::Direct(spec) => direct::altering(&parts, held, spec, &sampler)?.undo().await,
+        Work::Rolling(spec) => direct::turning(&parts, held, spec, &sampler)?.undo().await,
     };
     if ending == Ending::Undone {
         terminal::print(&format!("job {} is undone; {} is as it was", job.id, job.plan.table));
@@ -261,6 +262,9 @@ impl Reporter for Waiting {
             && (*attempt == 3 || attempt.is_multiple_of(10))
         {
             Complaint::new(format!("{what}: tried {attempt} times: {why}")).print();
+        }
+        if let Event::Held { why } = event {
+            Complaint::new(format!("waits: {why}")).print();
         }
     }
 }

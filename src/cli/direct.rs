@@ -1,4 +1,4 @@
-//! Puts the engine of one ALTER together.
+//! Puts the engines together that change the table itself.
 
 use std::sync::Arc;
 
@@ -7,20 +7,59 @@ use driftless_strategies::DirectSpec;
 use super::assemble::{self, Parts};
 use super::error::CliError;
 use crate::cutover::direct::{Ground, TableItself};
+use crate::cutover::rolling::Turns;
 use crate::engine::altering::{Altering, Limits, Ports};
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{DirectOutlook, direct_expectation};
+use crate::engine::rolling::Turning;
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
+use crate::ports::journal::Journal;
 use crate::throttle::Sampler;
 
-/// The engine for a job whose lease is held.
+/// The engine of one ALTER, for a job whose lease is held.
 pub(super) fn altering(
     parts: &Parts<'_>,
     entry: Entry,
     spec: DirectSpec,
     sampler: &Arc<Sampler>,
 ) -> Result<Altering, CliError> {
+    let rooms = rooms(parts, &entry, &spec, sampler)?;
+    Ok(Altering::new(rooms.ports, limits(parts), entry.job, spec, parts.stop.clone()))
+}
+
+/// The engine that goes node by node, for a job whose lease is held.
+pub(super) fn turning(
+    parts: &Parts<'_>,
+    entry: Entry,
+    spec: DirectSpec,
+    sampler: &Arc<Sampler>,
+) -> Result<Turning, CliError> {
+    let rooms = rooms(parts, &entry, &spec, sampler)?;
+    let turns = Turns {
+        discovered: parts.discovered.clone(),
+        watch: rooms.watch,
+        plan: entry.job.plan.clone(),
+        spec: spec.clone(),
+        job: entry.job.id.clone(),
+        token: entry.token(),
+        journal: rooms.journal,
+    };
+    Ok(Turning::new(rooms.ports, Arc::new(turns), limits(parts), entry.job, spec, parts.stop.clone()))
+}
+
+fn limits(parts: &Parts<'_>) -> Limits {
+    Limits { attempts: assemble::ATTEMPTS, patience: parts.pace.patience }
+}
+
+/// What both act through.
+struct Rooms {
+    ports: Ports,
+    watch: Arc<NodeWatch>,
+    journal: Arc<HeldJournal>,
+}
+
+fn rooms(parts: &Parts<'_>, entry: &Entry, spec: &DirectSpec, sampler: &Arc<Sampler>) -> Result<Rooms, CliError> {
     let clock = || Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let plan = entry.job.plan.clone();
     let limits = inspect::Limits { old_transaction: parts.max_transaction_age };
@@ -38,10 +77,10 @@ pub(super) fn altering(
     let Some(first) = parts.discovered.members.first() else {
         return Err(CliError::Surroundings("no server to work on".into()));
     };
-    let journal = Arc::new(HeldJournal::new(Arc::clone(&first.server), &entry));
+    let journal = Arc::new(HeldJournal::new(Arc::clone(&first.server), entry));
     let ground = Ground {
         discovered: parts.discovered.clone(),
-        watch,
+        watch: Arc::clone(&watch),
         plan,
         alter: parts.alter.clone(),
         limits,
@@ -53,10 +92,9 @@ pub(super) fn altering(
         direct: Arc::new(TableItself::new(ground)),
         nodes: Arc::new(outlook),
         pace: assemble::throttle(parts, sampler),
-        journal,
+        journal: Arc::clone(&journal) as Arc<dyn Journal>,
         reporter: Arc::clone(&parts.reporter),
         hold: assemble::hold(parts.postpone.clone()),
     };
-    let limits = Limits { attempts: assemble::ATTEMPTS, patience: parts.pace.patience };
-    Ok(Altering::new(ports, limits, entry.job, spec, parts.stop.clone()))
+    Ok(Rooms { ports, watch, journal })
 }

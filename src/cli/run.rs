@@ -219,6 +219,7 @@ pub(super) async fn carry_out(
         let work = match entry.job.plan.work.clone() {
             Work::Copy(spec) => assemble::engine(&parts, entry, spec, &sampler)?.run().boxed(),
             Work::Direct(spec) => direct::altering(&parts, entry, spec, &sampler)?.run().boxed(),
+            Work::Rolling(spec) => direct::turning(&parts, entry, spec, &sampler)?.run().boxed(),
         };
         let (ending, tally, job) = tokio::select! {
             done = work => done,

@@ -105,7 +105,7 @@ impl Direct for TableItself {
         let decision = choose::choose(&facts, alter, &options);
         match decision.plan {
             Some(fresh)
-                if fresh.work == plan.work && fresh.steps == plan.steps && fresh.fingerprint == plan.fingerprint =>
+                if fresh.work == plan.work && fresh.same_steps(plan) && fresh.fingerprint == plan.fingerprint =>
             {
                 Ok(())
             }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
-use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Phase, Watermark, Wishes};
+use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Movable, Phase, Watermark, Wishes};
 use crate::ports::objects::Keep;
 use crate::ports::rows::Bound;
 use crate::ports::server::{ErrorKind, Row, Server};
@@ -274,6 +274,16 @@ fn contiguous(chunks: &[Checkpoint]) -> (&[Checkpoint], &[Checkpoint]) {
 /// can't be told from the number, so folding leaves the mark in the bound's text.
 fn first_number(chunk: &Checkpoint) -> u64 {
     if chunk.1.starts_with(sql::FOLDED) { chunk.0 } else { base(chunk.0 >> HOLDER_BITS) + 1 }
+}
+
+#[async_trait::async_trait]
+impl Movable for HeldJournal {
+    async fn move_to(&self, server: &Arc<dyn Server>) {
+        let mut session = self.session.lock().await;
+        if session.address() != server.address() {
+            *session = KeptSession::new(Arc::clone(server), Vec::new());
+        }
+    }
 }
 
 #[async_trait::async_trait]

@@ -14,6 +14,7 @@ pub mod journal;
 mod keeping;
 pub mod outlook;
 pub mod phase;
+pub mod rolling;
 pub mod run;
 pub mod standing;
 pub mod switching;

@@ -24,11 +24,16 @@ pub enum Standing {
     },
 }
 
+/// What one node has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Side {
+pub enum Side {
+    /// The table as it was.
     Before,
+    /// The table as it is planned.
     After,
+    /// Something else, in words.
     Else(String),
+    /// It gives no answer, and why.
     Silent(String),
 }
 
@@ -59,7 +64,9 @@ fn print(sight: &Sight) -> Option<&Fingerprint> {
     }
 }
 
-fn side(spec: &DirectSpec, before: &Fingerprint, sight: &Sight) -> Side {
+/// Sorts what one node has.
+#[must_use]
+pub fn side(spec: &DirectSpec, before: &Fingerprint, sight: &Sight) -> Side {
     match sight {
         Sight::Silent(why) => Side::Silent(why.clone()),
         Sight::Missing => Side::Else("has no such table".to_owned()),
@@ -69,7 +76,9 @@ fn side(spec: &DirectSpec, before: &Fingerprint, sight: &Sight) -> Side {
     }
 }
 
-fn words(side: &Side) -> String {
+/// What a node has, in words.
+#[must_use]
+pub fn words(side: &Side) -> String {
     match side {
         Side::Before => "is as it was".to_owned(),
         Side::After => "is changed".to_owned(),

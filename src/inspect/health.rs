@@ -31,6 +31,8 @@ pub enum Expected {
     Exactly(Fingerprint),
     /// There, and the same everywhere.
     Same,
+    /// There; whoever asks compares the nodes himself.
+    There,
     /// Not there.
     Absent,
 }
@@ -165,9 +167,21 @@ fn one(expectation: &Expectation, watched: &Watched, look: &Look, found: &mut Ve
     }
 }
 
+fn gone(table: &TableName, nodes: &[(&str, Option<&Fingerprint>)]) -> Vec<Finding> {
+    let without = nodes.iter().filter(|(_, print)| print.is_none());
+    let finding = |(name, _): &(&str, Option<&Fingerprint>)| {
+        let what = format!("{table} is gone from {name}");
+        Finding::new(Passing::No, ReasonCode::TableMissing, what, "find out who dropped it; make the nodes equal first")
+    };
+    without.map(finding).collect()
+}
+
 /// One table on all nodes.
 fn same(table: &TableName, expected: &Expected, nodes: &[(&str, Option<&Fingerprint>)]) -> Vec<Finding> {
     let Some((first, print)) = nodes.first() else { return Vec::new() };
+    if *expected == Expected::There {
+        return gone(table, nodes);
+    }
     let remedy = "make the table equal on all nodes first (check shows the difference)";
     let differing: Vec<Finding> = nodes
         .iter()
@@ -182,11 +196,11 @@ fn same(table: &TableName, expected: &Expected, nodes: &[(&str, Option<&Fingerpr
     }
     let stale = "take that back and try again, or abort the job if there is one, and plan again";
     let finding = match (expected, print) {
-        (Expected::Absent, None) | (Expected::Same, Some(_)) => None,
+        (Expected::Absent, None) | (Expected::Same | Expected::There, Some(_)) => None,
         (Expected::Absent, Some(_)) => {
             Some((ReasonCode::Leftovers, format!("{table} exists already"), "see what it is, then drop it (cleanup)"))
         }
-        (Expected::Same | Expected::Exactly(_), None) => {
+        (Expected::Same | Expected::There | Expected::Exactly(_), None) => {
             Some((ReasonCode::TableMissing, format!("{table} is gone"), stale))
         }
         (Expected::Exactly(wanted), Some(print)) => (*print != wanted)

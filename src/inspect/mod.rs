@@ -20,6 +20,7 @@ mod reading;
 mod session;
 mod trial;
 mod trial_shape;
+mod turn;
 mod watch;
 
 #[cfg(test)]

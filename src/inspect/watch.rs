@@ -34,7 +34,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(150);
 /// Longest that nodes may take to catch up with the copying one.
 const BARRIER_LIMIT: Duration = Duration::from_secs(10);
 /// Write-sets that may wait on a node before an ordered ALTER: under load there are always some.
-const WAITING_MAX: u64 = 10;
+pub(super) const WAITING_MAX: u64 = 10;
 /// Between two questions how far they are.
 const BARRIER_POLL: Duration = Duration::from_millis(20);
 
@@ -178,12 +178,25 @@ impl NodeWatch {
         Ok(())
     }
 
-    async fn looks(&self) -> Vec<(String, Result<Look, Fault>)> {
+    /// One node; `None` when none has that name.
+    pub(super) async fn look_at(&self, node: &str) -> Option<Result<Look, Fault>> {
+        let watched = self.members.iter().find(|watched| watched.node.name == node)?;
+        let expectation = self.expectation.read().await.clone();
+        let tables: Vec<TableName> = expectation.tables.iter().map(|(table, _)| table.clone()).collect();
+        let question = Question { topology: &expectation.topology, tables: &tables, old: self.limits.old_transaction };
+        Some(watched.look(question).await)
+    }
+
+    pub(super) async fn looks(&self) -> Vec<(String, Result<Look, Fault>)> {
         let expectation = self.expectation.read().await.clone();
         let tables: Vec<TableName> = expectation.tables.iter().map(|(table, _)| table.clone()).collect();
         let question = Question { topology: &expectation.topology, tables: &tables, old: self.limits.old_transaction };
         let one = |watched| async move { (Watched::name(watched), Watched::look(watched, question).await) };
         join_all(self.members.iter().map(one)).await
+    }
+
+    pub(super) async fn pause(&self, time: Duration) {
+        self.clock.sleep(time).await;
     }
 
     async fn committed(&self) -> Result<Vec<u64>, Fault> {

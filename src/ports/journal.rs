@@ -1,16 +1,19 @@
 //! What a job must remember to survive any crash.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use driftless_strategies::Plan;
 
 use super::objects::Keep;
 use super::rows::Bound;
+use super::server::Server;
 use crate::error::Fault;
 
 /// The newest format of a journal entry that this version knows; a reader refuses a newer one. An entry has the oldest
 /// format that can hold its job (`Work::format`).
-pub const JOURNAL_FORMAT: u32 = 2;
+pub const JOURNAL_FORMAT: u32 = 3;
 
 /// A job's id: twelve lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,4 +151,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// As `save`.
     async fn release(&self) -> Result<(), Fault>;
+}
+
+/// A journal that can be written through another server.
+#[async_trait::async_trait]
+pub trait Movable: Send + Sync {
+    /// Writes through that server from now on: one that a job takes out of the cluster's pace commits nothing.
+    async fn move_to(&self, server: &Arc<dyn Server>);
 }

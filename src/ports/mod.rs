@@ -12,5 +12,6 @@ pub mod nodes;
 pub mod objects;
 pub mod pace;
 pub mod report;
+pub mod rolling;
 pub mod rows;
 pub mod server;

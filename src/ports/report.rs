@@ -85,6 +85,15 @@ pub enum Event {
         /// Attempts.
         attempts: u32,
     },
+    /// One node has the change; or has it no longer, when the job is undone.
+    Rolled {
+        /// Which.
+        node: String,
+        /// Milliseconds that its ALTER took.
+        ms: u64,
+        /// Nodes that are still to come.
+        left: usize,
+    },
     /// The names are switched.
     Switched {
         /// Milliseconds that the RENAME took.

@@ -72,6 +72,7 @@ impl Log {
             | Event::Verified { .. }
             | Event::Held { .. }
             | Event::Aborting { .. }
+            | Event::Rolled { .. }
             | Event::Altered { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => self.narrator.lines(event, now),

@@ -41,7 +41,7 @@ pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
         parts.push(titled(style, "Steps", &steps(plan, style)));
         parts.push(match &plan.work {
             Work::Copy(spec) => titled(style, "Copy", &copy(spec, &sheet.facts.table, style)),
-            Work::Direct(spec) => titled(style, "Change", &direct(spec, style)),
+            Work::Direct(spec) | Work::Rolling(spec) => titled(style, "Change", &direct(spec, style)),
         });
         parts.push(titled(style, "Estimates", &estimates(plan, style)));
         if !plan.warnings.is_empty() {
@@ -197,7 +197,7 @@ pub(super) fn change(alter: &Alter, plan: Option<&Plan>) -> String {
     if !alter.hints.is_empty() {
         let hints = alter.hints.join(", ");
         text = match plan.map(|plan| &plan.work) {
-            Some(Work::Direct(_)) => format!("{text} (beside it: {hints})"),
+            Some(Work::Direct(_) | Work::Rolling(_)) => format!("{text} (beside it: {hints})"),
             Some(Work::Copy(_)) | None => format!("{text} (left out, because driftless decides that: {hints})"),
         };
     }
@@ -234,8 +234,7 @@ pub(super) const fn sort(strategy: StrategyName) -> &'static str {
 }
 
 pub(super) fn why(decision: &Decision, chosen: StrategyName) -> String {
-    let forced = decision.plan.iter().flat_map(|plan| &plan.warnings).any(|warning| warning.code == ReasonCode::Forced);
-    if forced {
+    if decision.plan.as_ref().is_some_and(|plan| plan.options.force.is_some()) {
         return "chosen because --strategy asks for it".to_owned();
     }
     let before: Vec<String> = decision
@@ -288,6 +287,7 @@ pub(super) const fn step_name(step: &Step) -> &'static str {
         Step::Journal => "journal",
         Step::Shadow { .. } => "shadow",
         Step::Alter { .. } => "alter",
+        Step::Roll { .. } => "roll",
         Step::Triggers => "triggers",
         Step::Copy => "copy",
         Step::Verify => "verify",
@@ -405,10 +405,13 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
         Work::Copy(_) => format!("{} to copy and compare", about(estimate.seconds)),
         Work::Direct(_) if plan.cluster.is_none() => about(estimate.seconds),
         Work::Direct(_) => format!("{}, on all nodes at once", about(estimate.seconds)),
+        Work::Rolling(_) => format!("{}, one node after the other", about(estimate.seconds)),
     };
     let disk = match (&plan.work, estimate.extra_disk_bytes) {
-        (Work::Direct(_), 0) => "none".to_owned(),
-        (Work::Copy(_) | Work::Direct(_), size) => format!("about {} more on every node until the end", bytes(size)),
+        (Work::Direct(_) | Work::Rolling(_), 0) => "none".to_owned(),
+        (Work::Copy(_) | Work::Direct(_) | Work::Rolling(_), size) => {
+            format!("about {} more on every node until the end", bytes(size))
+        }
     };
     [
         ("Rows", format!("about {}", count(estimate.rows))),

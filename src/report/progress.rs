@@ -61,6 +61,7 @@ impl Progress {
             | Event::Retried { .. }
             | Event::Verified { .. }
             | Event::Aborting { .. }
+            | Event::Rolled { .. }
             | Event::Altered { .. }
             | Event::Switched { .. } => {}
             Event::Entered { phase } => self.enter(*phase),
@@ -133,6 +134,7 @@ impl Reporter for Progress {
             | Event::Verified { .. }
             | Event::Held { .. }
             | Event::Aborting { .. }
+            | Event::Rolled { .. }
             | Event::Altered { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => lines.into_iter().for_each(|line| self.bar.println(line)),

@@ -79,6 +79,7 @@ impl Narrator {
             | Event::Held { .. }
             | Event::Aborting { .. }
             | Event::Altered { .. }
+            | Event::Rolled { .. }
             | Event::Switched { .. }
             | Event::Ended { .. } => {}
         }
@@ -104,6 +105,10 @@ impl Narrator {
                 sessions.iter().map(|session| format!("will be aborted if still open: {session}")).collect()
             }
             Event::Altered { ms, attempts } => vec![altered(*ms, *attempts)],
+            Event::Rolled { node, ms, left } => {
+                let nodes = if *left == 1 { "node is" } else { "nodes are" };
+                vec![format!("{node} is through in {}; {left} {nodes} left", millis(*ms))]
+            }
             Event::Switched { ms, attempts } => vec![switched(*ms, *attempts)],
             Event::Ended { code, what, next, details } => outcome::ending(*code, what, next, details),
         }

@@ -106,7 +106,7 @@ pub fn session_variables() -> Sql {
 pub fn watched_variables() -> Sql {
     Sql::new(
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'wsrep_reject_queries', \
-         'server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'wsrep_on')",
+         'server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'wsrep_on', 'wsrep_provider_options')",
     )
 }
 
@@ -114,6 +114,12 @@ pub fn watched_variables() -> Sql {
 #[must_use]
 pub fn wsrep_status() -> Sql {
     Sql::new("SHOW GLOBAL STATUS LIKE 'wsrep\\_%'")
+}
+
+/// Whether a node is in the cluster's pace.
+#[must_use]
+pub fn wsrep_pace() -> Sql {
+    Sql::new("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_desync_count')")
 }
 
 /// How far a node has committed.

@@ -1,8 +1,8 @@
 //! Shadow, switch and drop.
 
 use driftless_strategies::plan::{CopySpec, ForeignKeyStep};
-use driftless_strategies::shape::{ForeignKey, KeyKind};
-use driftless_strategies::{Algorithm, Flavour, Ident, Lock, TableName};
+use driftless_strategies::shape::{ForeignKey, Key, KeyKind, KeyPart};
+use driftless_strategies::{Algorithm, Flavour, Ident, Lock, TableName, TableShape};
 
 use super::Sql;
 use crate::ports::journal::JobId;
@@ -24,6 +24,46 @@ pub fn alter_shadow(spec: &CopySpec, alter: &str) -> Sql {
 pub fn alter_directly(table: &TableName, alter: &str, algorithm: Algorithm, lock: Lock) -> Sql {
     let sql = Sql::new("ALTER TABLE ").table(table).text(" ").trusted(alter);
     sql.text(", ALGORITHM=").text(algorithm.as_str()).text(", LOCK=").text(lock.as_str())
+}
+
+/// The same on one node alone: neither sent to the others nor written into its binlog.
+#[must_use]
+pub fn alone() -> [Sql; 2] {
+    [Sql::new("SET SESSION wsrep_OSU_method = 'RSU'"), Sql::new("SET SESSION sql_log_bin = 0")]
+}
+
+/// The clauses that make a table's plain keys `wanted` again; empty when they are. Other keys are left as they are.
+#[must_use]
+pub fn keys_back(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> String {
+    let plain = |table: &TableShape| -> Vec<Key> {
+        table.keys.iter().filter(|key| key.kind == KeyKind::Plain).cloned().collect()
+    };
+    let (has, wanted) = (plain(has), plain(wanted));
+    let drops = has.iter().filter(|key| !wanted.contains(key)).map(|key| Sql::new("DROP KEY ").name(&key.name));
+    let adds = wanted.iter().filter(|key| !has.contains(key)).map(|key| add_key(key, flavour));
+    Sql::new("").join(", ", drops.chain(adds)).as_str().to_owned()
+}
+
+fn add_key(key: &Key, flavour: Flavour) -> Sql {
+    let part = |part: &KeyPart| {
+        let mut sql = match (&part.column, &part.expression) {
+            (Some(column), _) => Sql::new("").name(column),
+            (None, expression) => Sql::new("(").trusted(expression.as_deref().unwrap_or_default()).text(")"),
+        };
+        if let Some(prefix) = part.prefix {
+            sql = sql.text("(").number(prefix.into()).text(")");
+        }
+        if part.descending { sql.text(" DESC") } else { sql }
+    };
+    let mut sql = Sql::new("ADD KEY ").name(&key.name).text(" (").join(", ", key.parts.iter().map(part)).text(")");
+    if !key.comment.is_empty() {
+        sql = sql.text(" COMMENT ").string(&key.comment);
+    }
+    match (key.visible, flavour) {
+        (true, _) => sql,
+        (false, Flavour::MariaDb) => sql.text(" IGNORED"),
+        (false, Flavour::MySql) => sql.text(" INVISIBLE"),
+    }
 }
 
 /// Sessions that carry out DDL for that table at this moment, appliers included.

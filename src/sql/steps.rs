@@ -15,6 +15,10 @@ pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &S
     if let Step::Alter { alter, algorithm, lock } = step {
         return vec![ddl::alter_directly(&plan.table, alter, *algorithm, *lock).as_str().to_owned()];
     }
+    if let Step::Roll { alter, algorithm, lock, .. } = step {
+        let change = ddl::alter_directly(&plan.table, alter, *algorithm, *lock);
+        return ddl::alone().iter().chain([&change]).map(|sql| sql.as_str().to_owned()).collect();
+    }
     let copied = plan.work.copy().map_or_else(Vec::new, |spec| of_copy(plan, spec, source, step, job));
     let sql = if *step == Step::Journal { journal_tables() } else { copied };
     sql.iter().map(|statement| statement.as_str().to_owned()).collect()
@@ -33,7 +37,7 @@ fn of_copy(
     job: &JobId,
 ) -> Vec<Sql> {
     match step {
-        Step::Journal | Step::Alter { .. } => Vec::new(),
+        Step::Journal | Step::Alter { .. } | Step::Roll { .. } => Vec::new(),
         Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys, flavour(plan)),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));

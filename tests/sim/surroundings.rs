@@ -170,7 +170,9 @@ impl Reporter for Listener {
                     self.process.violate("told that it switched, but it did not");
                 }
             }
-            Event::Aborting { .. } | Event::Altered { .. } => self.process.violate("a copy alters no table itself"),
+            Event::Aborting { .. } | Event::Altered { .. } | Event::Rolled { .. } => {
+                self.process.violate("a copy alters no table itself")
+            }
             Event::Started { .. }
             | Event::Progress { .. }
             | Event::Paused { .. }

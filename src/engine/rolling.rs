@@ -1,0 +1,450 @@
+//! One node after the other changes the table itself. Where each stands is what it has, never what the journal says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_strategies::{DirectSpec, Step};
+use tokio_util::sync::CancellationToken;
+
+use super::altering::{Limits, Ports};
+use super::beating::Pulse;
+use super::ending::{Ending, Tally};
+use super::keeping::Keeper;
+use super::standing::{Side, side, words};
+use crate::error::Fault;
+use crate::ports::journal::{Job, Phase, Wishes};
+use crate::ports::pace::Gate;
+use crate::ports::report::Event;
+use crate::ports::rolling::{Rolling, Way};
+
+/// Between two looks at what holds a node back.
+const LOOK: Duration = Duration::from_millis(250);
+/// Longest that an ALTER whose sender is gone may still be on its way to the server.
+const LATE_ALTER: Duration = Duration::from_secs(5);
+/// Longest wait, beside twice the estimated time, until every node has said what it has.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Looks in a row in which a node must have something else before it is believed (3 s).
+const ODD_LOOKS: u32 = 12;
+
+/// One run of one job whose plan goes node by node.
+pub struct Turning {
+    ports: Ports,
+    turns: Arc<dyn Rolling>,
+    limits: Limits,
+    job: Job,
+    spec: DirectSpec,
+    tally: Tally,
+    /// Cancelled by the first signal.
+    stop: CancellationToken,
+    /// Cancelled when the lease is lost: nothing may be sent any more.
+    deposed: CancellationToken,
+    wishes: tokio::sync::watch::Receiver<Wishes>,
+    wishes_in: tokio::sync::watch::Sender<Wishes>,
+}
+
+/// What the nodes have, in the order in which they go forward.
+type Sides = Vec<(String, Side)>;
+
+impl Turning {
+    /// Takes a job that this process holds the lease of, and what its plan works with.
+    #[must_use]
+    pub fn new(
+        ports: Ports,
+        turns: Arc<dyn Rolling>,
+        limits: Limits,
+        job: Job,
+        spec: DirectSpec,
+        stop: CancellationToken,
+    ) -> Self {
+        let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
+        let deposed = CancellationToken::new();
+        Self { ports, turns, limits, job, spec, tally: Tally::default(), stop, deposed, wishes, wishes_in }
+    }
+
+    /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
+    pub async fn run(mut self) -> (Ending, Tally, Job) {
+        let beating = self.start_beating();
+        let ending = match self.carry_out().await {
+            Ok(()) => Ending::Done,
+            Err(ending) => self.turn(ending).await,
+        };
+        self.over(&beating, ending).await
+    }
+
+    /// Takes every node back to what it had. Gives the lease back in any case.
+    pub async fn undo(mut self) -> (Ending, Tally, Job) {
+        let beating = self.start_beating();
+        let ending = self.close().await;
+        self.over(&beating, ending).await
+    }
+
+    async fn over(mut self, beating: &tokio::task::JoinHandle<()>, ending: Ending) -> (Ending, Tally, Job) {
+        beating.abort();
+        self.keeper().leave(&mut self.job, &ending).await;
+        (ending, self.tally, self.job)
+    }
+
+    fn start_beating(&self) -> tokio::task::JoinHandle<()> {
+        Pulse {
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
+            stop: self.stop.clone(),
+            deposed: self.deposed.clone(),
+            wishes: self.wishes_in.clone(),
+        }
+        .start()
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            clock: Arc::clone(&self.ports.clock),
+            journal: Arc::clone(&self.ports.journal),
+            reporter: Arc::clone(&self.ports.reporter),
+        }
+    }
+
+    async fn enter(&mut self, phase: Phase) -> Result<(), Ending> {
+        let from = std::mem::replace(&mut self.job.phase, phase);
+        if from == phase {
+            return Ok(());
+        }
+        if let Err(fault) = self.keeper().save(&self.job, self.limits.attempts).await {
+            self.job.phase = from;
+            return Err(Ending::of(fault, from));
+        }
+        self.ports.reporter.event(&Event::Entered { phase });
+        Ok(())
+    }
+
+    async fn carry_out(&mut self) -> Result<(), Ending> {
+        match self.job.phase {
+            Phase::Planned | Phase::Holding => {
+                self.enter(Phase::Holding).await?;
+                self.hold(true).await?;
+                self.enter(Phase::Altering).await?;
+            }
+            // The ALTER of a process that was killed may still be on its way.
+            Phase::Altering => self.ports.clock.sleep(LATE_ALTER).await,
+            Phase::Done => return Ok(()),
+            Phase::Undoing | Phase::Undone => return Err(self.close().await),
+            at @ (Phase::Shadowing
+            | Phase::Arming
+            | Phase::Copying
+            | Phase::Verifying
+            | Phase::Switching
+            | Phase::Finishing) => {
+                return Err(Ending::Failed { phase: at, what: "BUG: a rolling job is in a phase of a copy".into() });
+            }
+        }
+        self.all(Way::Forward).await?;
+        self.well().await?;
+        self.enter(Phase::Done).await
+    }
+
+    /// Takes every node that way, one after the other.
+    async fn all(&mut self, way: Way) -> Result<(), Ending> {
+        loop {
+            let sides = self.settled().await?;
+            let Some(node) = next(&sides, way) else { return Ok(()) };
+            if way == Way::Forward {
+                self.hold(false).await?;
+            }
+            let untouched = sides.iter().all(|(_, side)| *side == Side::Before);
+            self.one(&node, way, untouched).await?;
+        }
+    }
+
+    /// Takes one node that way, however often it must be tried.
+    async fn one(&mut self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
+        let at = self.job.phase;
+        let since = self.ports.clock.now();
+        let mut attempt = 0;
+        loop {
+            self.room(node, way, untouched).await?;
+            attempt += 1;
+            let began = self.ports.clock.now();
+            let answer = tokio::select! {
+                answer = self.turns.alter(node, way) => answer,
+                () = self.cut(way) => Err(Fault::Lost("the ALTER was ended".into())),
+            };
+            let took = self.ports.clock.now().saturating_sub(began);
+            if matches!(answer, Err(Fault::Lost(_))) {
+                self.ports.clock.sleep(LATE_ALTER).await;
+            }
+            let sides = self.settled().await?;
+            if sides.iter().any(|(name, side)| name == node && *side == wanted(way)) {
+                self.tally.switch_attempts = self.tally.switch_attempts.max(attempt);
+                self.tally.switch_ms = self.tally.switch_ms.max(millis(took));
+                let left = sides.iter().filter(|(_, side)| *side != wanted(way)).count();
+                self.ports.reporter.event(&Event::Rolled { node: node.to_owned(), ms: millis(took), left });
+                return Ok(());
+            }
+            let why = match answer {
+                Ok(()) => {
+                    let what = format!("{node} says that the table is changed, and does not show it");
+                    return Err(Ending::Drifted { what, nodes: told(&sides) });
+                }
+                Err(Fault::Busy(why) | Fault::Lost(why)) => why,
+                Err(fault) if untouched => return Err(Ending::of(fault, at)),
+                Err(fault) => return Err(Ending::of(fault, at).job_stays(at)),
+            };
+            if way == Way::Forward && self.stop.is_cancelled() {
+                return Err(self.stopped(at));
+            }
+            if attempt >= self.limits.attempts || self.ports.clock.now().saturating_sub(since) >= self.limits.patience {
+                return Err(Ending::Stopped { phase: at, why: format!("{node}: {why}") });
+            }
+            self.tally.retries += 1;
+            self.keeper().retried(&format!("the ALTER on {node}"), &why, attempt).await;
+        }
+    }
+
+    /// Waits until that node may leave the cluster's pace.
+    async fn room(&self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
+        let at = self.job.phase;
+        let since = self.ports.clock.now();
+        let mut said = None;
+        loop {
+            if self.deposed.is_cancelled() || (way == Way::Forward && self.stop.is_cancelled()) {
+                return Err(self.stopped(at));
+            }
+            let why = match self.ready(node, way, untouched).await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Busy(why) | Fault::Lost(why)) => why,
+                Err(fault) if untouched => return Err(Ending::of(fault, at)),
+                Err(fault) => return Err(Ending::of(fault, at).job_stays(at)),
+            };
+            if self.ports.clock.now().saturating_sub(since) >= self.limits.patience {
+                return Err(Ending::Stopped { phase: at, why });
+            }
+            if said.as_ref() != Some(&why) {
+                self.ports.reporter.event(&Event::Held { why: why.clone() });
+                said = Some(why);
+            }
+            self.ports.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// Everything that must be true when a node leaves the cluster's pace; what can change soonest is asked last.
+    async fn ready(&self, node: &str, way: Way, untouched: bool) -> Result<(), Fault> {
+        if untouched && way == Way::Forward {
+            self.ports.direct.rehearse().await?;
+        }
+        if let Gate::Closed { why } = self.ports.pace.gate() {
+            return Err(Fault::Busy(why));
+        }
+        self.turns.free(node).await?;
+        // A job that was taken over while this process slept or looked must not act.
+        self.ports.journal.beat().await.map(|_| ())
+    }
+
+    /// Returns when the ALTER must be ended.
+    async fn cut(&self, way: Way) {
+        match way {
+            Way::Forward => self.stop.cancelled().await,
+            Way::Back => self.deposed.cancelled().await,
+        }
+    }
+
+    /// What every node has, once none works on an ALTER and all are in the cluster's pace.
+    async fn settled(&self) -> Result<Sides, Ending> {
+        let at = self.job.phase;
+        let estimated = Duration::from_secs(self.job.plan.estimate.seconds);
+        let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
+        let mut odd = 0;
+        loop {
+            let busy = self.ports.direct.under_way().await.unwrap_or(true);
+            let sides = if busy { Vec::new() } else { self.sides().await };
+            let behind = self.behind(&sides).await;
+            let clear = |(_, side): &(String, Side)| matches!(side, Side::Before | Side::After);
+            if !sides.is_empty() && sides.iter().all(clear) && behind.is_none() {
+                return Ok(sides);
+            }
+            odd += u32::from(sides.iter().any(|(_, side)| matches!(side, Side::Else(_))));
+            if odd >= ODD_LOOKS {
+                let what = "a node has neither the table as it was nor as it was planned".to_owned();
+                return Err(Ending::Drifted { what, nodes: told(&sides) });
+            }
+            if self.ports.clock.now() >= deadline {
+                let silent: Vec<String> = told(&sides).into_iter().chain(behind).collect();
+                let why =
+                    if busy { "a node still works on an ALTER of the table".to_owned() } else { silent.join("; ") };
+                return Err(Ending::Stopped { phase: at, why: format!("not all nodes say what they have: {why}") });
+            }
+            self.ports.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// The first node that is not in the cluster's pace, in words.
+    async fn behind(&self, sides: &Sides) -> Option<String> {
+        for (node, _) in sides {
+            if let Err(fault) = self.turns.back(node).await {
+                return Some(fault.to_string());
+            }
+        }
+        None
+    }
+
+    /// What each node has, in the plan's order; nodes that came since then come last.
+    async fn sides(&self) -> Sides {
+        let seen = self.ports.direct.look().await;
+        let before = &self.job.plan.fingerprint;
+        let mut sides: Sides =
+            seen.into_iter().map(|seen| (seen.node, side(&self.spec, before, &seen.sight))).collect();
+        let order: Vec<&String> = self.job.plan.steps.iter().filter_map(turn_of).collect();
+        sides.sort_by_key(|(node, _)| order.iter().position(|name| *name == node).unwrap_or(order.len()));
+        sides
+    }
+
+    /// Waits while an operator holds the job, for as long as he likes. `at_first`: while the file is there too.
+    async fn hold(&self, at_first: bool) -> Result<(), Ending> {
+        let mut told: Option<String> = None;
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(self.stopped(self.job.phase));
+            }
+            let wishes = *self.wishes.borrow();
+            let why = if wishes.pause {
+                Some("paused by an operator".to_owned())
+            } else if at_first && !wishes.cutover {
+                (self.ports.hold)()
+            } else {
+                None
+            };
+            let Some(why) = why else { return Ok(()) };
+            if told.as_ref() != Some(&why) {
+                self.ports.reporter.event(&Event::Held { why: why.clone() });
+                told = Some(why);
+            }
+            self.ports.clock.sleep(LOOK).await;
+        }
+    }
+
+    fn stopped(&self, phase: Phase) -> Ending {
+        let why = if self.deposed.is_cancelled() {
+            "the lease on the job was lost"
+        } else if self.wishes.borrow().abort {
+            "aborted by an operator"
+        } else {
+            "stopped by a signal"
+        };
+        Ending::Stopped { phase, why: why.into() }
+    }
+
+    /// All nodes have the same: now they must be well, too.
+    async fn well(&self) -> Result<(), Ending> {
+        let at = self.job.phase;
+        let mut attempt = 0;
+        loop {
+            let look = async {
+                self.ports.nodes.barrier().await?;
+                self.ports.nodes.fit(Phase::Done).await
+            };
+            let Err(fault) = look.await else { return Ok(()) };
+            attempt += 1;
+            if attempt >= self.limits.attempts {
+                let why = format!("the table is the same on every node, but: {fault}");
+                return Err(Ending::Stopped { phase: at, why });
+            }
+            self.keeper().retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
+        }
+    }
+
+    /// What an ending means for the whole: before the first node a refusal closes the job.
+    async fn turn(&mut self, ending: Ending) -> Ending {
+        let at = self.job.phase;
+        if at.over() {
+            return ending;
+        }
+        if self.deposed.is_cancelled() {
+            return ending.job_stays(at);
+        }
+        match ending {
+            Ending::Refused { .. } => match self.enter(Phase::Undone).await {
+                Ok(()) => ending,
+                Err(_) => ending.job_stays(at),
+            },
+            Ending::Stopped { .. } if self.wishes.borrow().abort => self.close().await,
+            Ending::Done
+            | Ending::Undone
+            | Ending::Again
+            | Ending::Stopped { .. }
+            | Ending::Different { .. }
+            | Ending::Drifted { .. }
+            | Ending::Unknown { .. }
+            | Ending::Failed { .. } => ending,
+        }
+    }
+
+    /// Takes every changed node back, the last one first, and closes the job.
+    async fn close(&mut self) -> Ending {
+        let closed = async {
+            match self.job.phase {
+                Phase::Planned | Phase::Holding | Phase::Undone => {}
+                Phase::Done => {
+                    let what = "the table is changed on every node already: it is done".to_owned();
+                    return Err(Ending::Failed { phase: Phase::Done, what });
+                }
+                Phase::Altering
+                | Phase::Undoing
+                | Phase::Shadowing
+                | Phase::Arming
+                | Phase::Copying
+                | Phase::Verifying
+                | Phase::Switching
+                | Phase::Finishing => {
+                    self.enter(Phase::Undoing).await?;
+                    self.ports.clock.sleep(LATE_ALTER).await;
+                    self.all(Way::Back).await?;
+                    self.well().await?;
+                }
+            }
+            self.enter(Phase::Undone).await
+        };
+        match closed.await {
+            Ok(()) => Ending::Undone,
+            Err(ending) => ending.job_stays(self.job.phase),
+        }
+    }
+}
+
+fn turn_of(step: &Step) -> Option<&String> {
+    match step {
+        Step::Roll { node, .. } => Some(node),
+        Step::Journal
+        | Step::Shadow { .. }
+        | Step::Alter { .. }
+        | Step::Triggers
+        | Step::Copy
+        | Step::Verify
+        | Step::Switch
+        | Step::ForeignKeys { .. }
+        | Step::Drop
+        | Step::Keep => None,
+    }
+}
+
+const fn wanted(way: Way) -> Side {
+    match way {
+        Way::Forward => Side::After,
+        Way::Back => Side::Before,
+    }
+}
+
+/// Whose turn it is.
+fn next(sides: &Sides, way: Way) -> Option<String> {
+    let mut left = sides.iter().filter(|(_, side)| *side != wanted(way));
+    let node = match way {
+        Way::Forward => left.next(),
+        Way::Back => left.next_back(),
+    };
+    node.map(|(node, _)| node.clone())
+}
+
+fn told(sides: &Sides) -> Vec<String> {
+    sides.iter().map(|(node, side)| format!("{node}: {}", words(side))).collect()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
