@@ -194,6 +194,45 @@ pub enum Step {
     Keep,
 }
 
+impl Step {
+    /// The node whose turn it is; `None` when the step is not one node's.
+    #[must_use]
+    pub fn turn(&self) -> Option<&str> {
+        match self {
+            Self::Roll { node, .. } => Some(node),
+            Self::Journal
+            | Self::Shadow { .. }
+            | Self::Alter { .. }
+            | Self::Triggers
+            | Self::Copy
+            | Self::Verify
+            | Self::Switch
+            | Self::ForeignKeys { .. }
+            | Self::Drop
+            | Self::Keep => None,
+        }
+    }
+
+    /// The one ALTER of the table itself that it sends: clauses, algorithm, lock.
+    #[must_use]
+    pub fn alter(&self) -> Option<(&str, Algorithm, Lock)> {
+        match self {
+            Self::Roll { alter, algorithm, lock, .. } | Self::Alter { alter, algorithm, lock } => {
+                Some((alter, *algorithm, *lock))
+            }
+            Self::Journal
+            | Self::Shadow { .. }
+            | Self::Triggers
+            | Self::Copy
+            | Self::Verify
+            | Self::Switch
+            | Self::ForeignKeys { .. }
+            | Self::Drop
+            | Self::Keep => None,
+        }
+    }
+}
+
 /// What a step blocks, where and for how long, in words that a DBA can check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepCost {
@@ -309,7 +348,7 @@ impl Plan {
     /// that was connected to.
     #[must_use]
     pub fn same_steps(&self, other: &Self) -> bool {
-        let turn = |step: &&Step| matches!(step, Step::Roll { .. });
+        let turn = |step: &&Step| step.turn().is_some();
         let (turns, others): (Vec<&Step>, Vec<&Step>) = self.steps.iter().partition(turn);
         let (other_turns, other_others): (Vec<&Step>, Vec<&Step>) = other.steps.iter().partition(turn);
         others == other_others

@@ -62,14 +62,12 @@ impl TableItself {
     }
 
     fn statement(&self, flavour: Flavour) -> Result<Sql, Fault> {
-        let table = &self.ground.plan.table;
-        for step in &self.ground.plan.steps {
-            if let Step::Alter { alter, algorithm, lock } = step {
-                let statement = ddl::alter_directly(table, alter, *algorithm, *lock);
-                return Ok(ddl::by_holder(&statement, &self.ground.job, self.ground.token, flavour));
-            }
-        }
-        Err(Fault::Failed("failed to find the ALTER: the plan has none".into()))
+        let plan = &self.ground.plan;
+        let Some((alter, algorithm, lock)) = plan.steps.iter().find_map(Step::alter) else {
+            return Err(Fault::Failed("failed to find the ALTER: the plan has none".into()));
+        };
+        let statement = ddl::alter_directly(&plan.table, alter, algorithm, lock);
+        Ok(ddl::by_holder(&statement, &self.ground.job, self.ground.token, flavour))
     }
 
     /// A connection for the ALTER. In a cluster it never gives up on a lock by itself: once it is ordered, a node that gave

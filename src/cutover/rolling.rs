@@ -62,24 +62,12 @@ impl Turns {
 
     /// What one node needs for the ALTER, as estimated.
     fn needed(&self) -> Duration {
-        let turns = self.plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count().max(1);
+        let turns = self.plan.steps.iter().filter(|step| step.turn().is_some()).count().max(1);
         Duration::from_secs(self.plan.estimate.seconds) / u32::try_from(turns).unwrap_or(u32::MAX)
     }
 
     fn statement(&self, way: Way, flavour: Flavour) -> Result<Sql, Fault> {
-        let planned = self.plan.steps.iter().find_map(|step| match step {
-            Step::Roll { alter, algorithm, lock, .. } => Some((alter, *algorithm, *lock)),
-            Step::Journal
-            | Step::Shadow { .. }
-            | Step::Alter { .. }
-            | Step::Triggers
-            | Step::Copy
-            | Step::Verify
-            | Step::Switch
-            | Step::ForeignKeys { .. }
-            | Step::Drop
-            | Step::Keep => None,
-        });
+        let planned = self.plan.steps.iter().find_map(Step::alter);
         let Some((alter, algorithm, lock)) = planned else {
             return Err(Fault::Failed("failed to find the ALTER: the plan has none".into()));
         };

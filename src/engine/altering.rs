@@ -6,20 +6,17 @@ use std::time::Duration;
 use driftless_strategies::DirectSpec;
 use tokio_util::sync::CancellationToken;
 
-use super::beating::Pulse;
 use super::ending::{Ending, Tally};
-use super::keeping::Keeper;
+use super::helm::{Hands, Helm};
 use super::standing::{Standing, standing};
 use crate::error::Fault;
 use crate::ports::clock::Clock;
 use crate::ports::direct::Direct;
-use crate::ports::journal::{Job, Journal, Phase, Wishes};
+use crate::ports::journal::{Job, Journal, Phase};
 use crate::ports::nodes::Nodes;
 use crate::ports::pace::{Gate, Pace};
 use crate::ports::report::{Event, Reporter};
 
-/// Between two looks at what holds the ALTER back.
-const LOOK: Duration = Duration::from_millis(250);
 /// Between two looks at what the nodes have.
 const SETTLE_LOOK: Duration = Duration::from_millis(300);
 /// Longest wait, beside twice the estimated time, until every node has said what it has: an ALTER may wait there for a lock
@@ -63,19 +60,25 @@ pub struct Limits {
     pub patience: Duration,
 }
 
+impl Ports {
+    /// What steering a job needs of them.
+    pub(super) fn hands(&self, attempts: u32) -> Hands {
+        Hands {
+            clock: Arc::clone(&self.clock),
+            journal: Arc::clone(&self.journal),
+            reporter: Arc::clone(&self.reporter),
+            hold: Arc::clone(&self.hold),
+            attempts,
+        }
+    }
+}
+
 /// One run of one job whose plan is a single ALTER.
 pub struct Altering {
     ports: Ports,
     limits: Limits,
-    job: Job,
     spec: DirectSpec,
-    tally: Tally,
-    /// Cancelled by the first signal.
-    stop: CancellationToken,
-    /// Cancelled when the lease is lost: nothing may be sent any more.
-    deposed: CancellationToken,
-    wishes: tokio::sync::watch::Receiver<Wishes>,
-    wishes_in: tokio::sync::watch::Sender<Wishes>,
+    helm: Helm,
 }
 
 /// What an attempt came to.
@@ -88,67 +91,32 @@ impl Altering {
     /// Takes a job that this process holds the lease of, and what its plan works with.
     #[must_use]
     pub fn new(ports: Ports, limits: Limits, job: Job, spec: DirectSpec, stop: CancellationToken) -> Self {
-        let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
-        let deposed = CancellationToken::new();
-        Self { ports, limits, job, spec, tally: Tally::default(), stop, deposed, wishes, wishes_in }
+        let helm = Helm::new(ports.hands(limits.attempts), job, stop);
+        Self { ports, limits, spec, helm }
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
     pub async fn run(mut self) -> (Ending, Tally, Job) {
-        let beating = self.start_beating();
+        let beating = self.helm.start_beating();
         let ending = match self.carry_out().await {
             Ok(()) => Ending::Done,
-            Err(ending) => self.turn(ending).await,
+            Err(ending) => match self.helm.turn(ending).await {
+                Some(ending) => ending,
+                None => self.close().await,
+            },
         };
-        beating.abort();
-        self.leave(&ending).await;
-        (ending, self.tally, self.job)
+        self.helm.leave(&beating, ending).await
     }
 
     /// Closes a job that nobody works on, unless the table is changed. Gives the lease back in any case.
     pub async fn undo(mut self) -> (Ending, Tally, Job) {
-        let beating = self.start_beating();
+        let beating = self.helm.start_beating();
         let ending = self.close().await;
-        beating.abort();
-        self.leave(&ending).await;
-        (ending, self.tally, self.job)
-    }
-
-    fn start_beating(&self) -> tokio::task::JoinHandle<()> {
-        Pulse {
-            clock: Arc::clone(&self.ports.clock),
-            journal: Arc::clone(&self.ports.journal),
-            stop: self.stop.clone(),
-            deposed: self.deposed.clone(),
-            wishes: self.wishes_in.clone(),
-        }
-        .start()
-    }
-
-    fn keeper(&self) -> Keeper {
-        Keeper {
-            clock: Arc::clone(&self.ports.clock),
-            journal: Arc::clone(&self.ports.journal),
-            reporter: Arc::clone(&self.ports.reporter),
-        }
-    }
-
-    async fn leave(&mut self, ending: &Ending) {
-        self.keeper().leave(&mut self.job, ending).await;
-    }
-
-    async fn enter(&mut self, phase: Phase) -> Result<(), Ending> {
-        let from = std::mem::replace(&mut self.job.phase, phase);
-        if let Err(fault) = self.keeper().save(&self.job, self.limits.attempts).await {
-            self.job.phase = from;
-            return Err(Ending::of(fault, from));
-        }
-        self.ports.reporter.event(&Event::Entered { phase });
-        Ok(())
+        self.helm.leave(&beating, ending).await
     }
 
     async fn carry_out(&mut self) -> Result<(), Ending> {
-        let at = self.job.phase;
+        let at = self.helm.job.phase;
         match at {
             Phase::Planned | Phase::Holding => {}
             Phase::Altering => {
@@ -175,10 +143,10 @@ impl Altering {
         }
         // What was sent once stays said: a job that is held has sent nothing yet.
         if at != Phase::Altering {
-            self.enter(Phase::Holding).await?;
+            self.helm.enter(Phase::Holding).await?;
         }
-        self.hold().await?;
-        self.enter(Phase::Altering).await?;
+        self.helm.hold(true).await?;
+        self.helm.enter(Phase::Altering).await?;
         let since = self.ports.clock.now();
         let mut attempt = 0;
         loop {
@@ -190,34 +158,10 @@ impl Altering {
                     if attempt >= self.limits.attempts || waited >= self.limits.patience {
                         return Err(Ending::Stopped { phase: Phase::Altering, why });
                     }
-                    self.tally.retries += 1;
-                    self.keeper().retried("the ALTER", &why, attempt).await;
+                    self.helm.tally.retries += 1;
+                    self.helm.retried("the ALTER", &why, attempt).await;
                 }
             }
-        }
-    }
-
-    /// Waits while an operator holds the ALTER, for as long as he likes.
-    async fn hold(&self) -> Result<(), Ending> {
-        let mut told: Option<String> = None;
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(self.stopped(Phase::Holding));
-            }
-            let wishes = *self.wishes.borrow();
-            let why = if wishes.cutover {
-                None
-            } else if wishes.pause {
-                Some("paused by an operator".to_owned())
-            } else {
-                (self.ports.hold)()
-            };
-            let Some(why) = why else { return Ok(()) };
-            if told.as_ref() != Some(&why) {
-                self.ports.reporter.event(&Event::Held { why: why.clone() });
-                told = Some(why);
-            }
-            self.ports.clock.sleep(LOOK).await;
         }
     }
 
@@ -226,17 +170,6 @@ impl Altering {
             Gate::Closed { why } => Some(why),
             Gate::Open { .. } => None,
         }
-    }
-
-    fn stopped(&self, phase: Phase) -> Ending {
-        let why = if self.deposed.is_cancelled() {
-            "the lease on the job was lost"
-        } else if self.wishes.borrow().abort {
-            "aborted by an operator"
-        } else {
-            "stopped by a signal"
-        };
-        Ending::Stopped { phase, why: why.into() }
     }
 
     /// Sends the ALTER once, if everything is as it must be, and finds out what came of it.
@@ -248,8 +181,8 @@ impl Altering {
                 other @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)) => Err(Ending::of(other, at)),
             };
         }
-        if self.stop.is_cancelled() {
-            return Err(self.stopped(at));
+        if self.helm.stop.is_cancelled() {
+            return Err(self.helm.stopped());
         }
         let began = self.ports.clock.now();
         let answer = tokio::select! {
@@ -261,13 +194,13 @@ impl Altering {
             self.ports.clock.sleep(LATE_ALTER).await;
         }
         let seen = self.settled().await;
-        if seen == Standing::Before && !self.ordered() && self.stop.is_cancelled() {
-            return Err(self.stopped(at));
+        if seen == Standing::Before && !self.ordered() && self.helm.stop.is_cancelled() {
+            return Err(self.helm.stopped());
         }
         if seen == Standing::After {
-            self.tally.switch_attempts = attempt;
-            self.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            self.ports.reporter.event(&Event::Altered { ms: self.tally.switch_ms, attempts: attempt });
+            self.helm.tally.switch_attempts = attempt;
+            self.helm.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            self.ports.reporter.event(&Event::Altered { ms: self.helm.tally.switch_ms, attempts: attempt });
         }
         outcome(seen, answer)
     }
@@ -277,12 +210,12 @@ impl Altering {
         if self.ordered() {
             std::future::pending::<()>().await;
         }
-        self.stop.cancelled().await;
+        self.helm.stop.cancelled().await;
     }
 
     /// Whether the cluster orders the ALTER.
     const fn ordered(&self) -> bool {
-        self.job.plan.cluster.is_some()
+        self.helm.job.plan.cluster.is_some()
     }
 
     /// Everything that must be true at the moment of the ALTER; what can change soonest is asked last.
@@ -304,13 +237,13 @@ impl Altering {
 
     /// What the nodes have once none works on an ALTER any more, all answer, and a difference is no passing one.
     async fn settled(&self) -> Standing {
-        let estimate = &self.job.plan.estimate;
+        let estimate = &self.helm.job.plan.estimate;
         let estimated = Duration::from_millis(estimate.stall_ms).max(Duration::from_secs(estimate.seconds));
         let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
         let mut differed = 0;
         loop {
             let busy = self.ports.direct.under_way().await.unwrap_or(true);
-            let seen = standing(&self.spec, &self.job.plan.fingerprint, &self.ports.direct.look().await);
+            let seen = standing(&self.spec, &self.helm.job.plan.fingerprint, &self.ports.direct.look().await);
             let late = self.ports.clock.now() >= deadline;
             match seen {
                 Standing::After => return seen,
@@ -337,9 +270,9 @@ impl Altering {
                 let why = format!("the table is changed on every node, but: {fault}");
                 return Err(Ending::Stopped { phase: Phase::Altering, why });
             }
-            self.keeper().retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
+            self.helm.retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
         }
-        self.enter(Phase::Done).await
+        self.helm.enter(Phase::Done).await
     }
 
     async fn well(&self) -> Result<(), Fault> {
@@ -348,35 +281,9 @@ impl Altering {
         self.ports.direct.calm().await
     }
 
-    /// What an ending means for the whole: before the ALTER a refusal or an abort closes the job.
-    async fn turn(&mut self, ending: Ending) -> Ending {
-        let at = self.job.phase;
-        if at.over() {
-            return ending;
-        }
-        if self.deposed.is_cancelled() {
-            return ending.job_stays(at);
-        }
-        match ending {
-            Ending::Refused { .. } => match self.enter(Phase::Undone).await {
-                Ok(()) => ending,
-                Err(_) => ending.job_stays(at),
-            },
-            Ending::Stopped { .. } if self.wishes.borrow().abort => self.close().await,
-            Ending::Done
-            | Ending::Undone
-            | Ending::Again
-            | Ending::Stopped { .. }
-            | Ending::Different { .. }
-            | Ending::Drifted { .. }
-            | Ending::Unknown { .. }
-            | Ending::Failed { .. } => ending,
-        }
-    }
-
     /// Closes the job when nothing of it stands anywhere.
     async fn close(&mut self) -> Ending {
-        let at = self.job.phase;
+        let at = self.helm.job.phase;
         let seen = match at {
             Phase::Done => Standing::After,
             Phase::Planned | Phase::Holding => Standing::Before,
@@ -405,7 +312,7 @@ impl Altering {
             }
             other @ (Standing::Differ(_) | Standing::Silent { .. }) => return odd(other),
         };
-        match self.enter(Phase::Undone).await {
+        match self.helm.enter(Phase::Undone).await {
             Ok(()) => ending,
             Err(failed) => failed.job_stays(at),
         }

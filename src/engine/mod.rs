@@ -10,6 +10,7 @@ mod altering_tests;
 mod beating;
 pub mod copying;
 pub mod ending;
+mod helm;
 pub mod journal;
 mod keeping;
 pub mod outlook;

@@ -7,18 +7,15 @@ use driftless_strategies::{DirectSpec, Step};
 use tokio_util::sync::CancellationToken;
 
 use super::altering::{Limits, Ports};
-use super::beating::Pulse;
 use super::ending::{Ending, Tally};
-use super::keeping::Keeper;
+use super::helm::{Helm, LOOK};
 use super::standing::{Side, side, words};
 use crate::error::Fault;
-use crate::ports::journal::{Job, Phase, Wishes};
+use crate::ports::journal::{Job, Phase};
 use crate::ports::pace::Gate;
 use crate::ports::report::Event;
 use crate::ports::rolling::{Rolling, Way};
 
-/// Between two looks at what holds a node back.
-const LOOK: Duration = Duration::from_millis(250);
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
 const LATE_ALTER: Duration = Duration::from_secs(5);
 /// Longest wait, beside twice the estimated time, until every node has said what it has.
@@ -31,15 +28,8 @@ pub struct Turning {
     ports: Ports,
     turns: Arc<dyn Rolling>,
     limits: Limits,
-    job: Job,
     spec: DirectSpec,
-    tally: Tally,
-    /// Cancelled by the first signal.
-    stop: CancellationToken,
-    /// Cancelled when the lease is lost: nothing may be sent any more.
-    deposed: CancellationToken,
-    wishes: tokio::sync::watch::Receiver<Wishes>,
-    wishes_in: tokio::sync::watch::Sender<Wishes>,
+    helm: Helm,
 }
 
 /// What the nodes have, in the order in which they go forward.
@@ -56,72 +46,36 @@ impl Turning {
         spec: DirectSpec,
         stop: CancellationToken,
     ) -> Self {
-        let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
-        let deposed = CancellationToken::new();
-        Self { ports, turns, limits, job, spec, tally: Tally::default(), stop, deposed, wishes, wishes_in }
+        let helm = Helm::new(ports.hands(limits.attempts), job, stop);
+        Self { ports, turns, limits, spec, helm }
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
     pub async fn run(mut self) -> (Ending, Tally, Job) {
-        let beating = self.start_beating();
+        let beating = self.helm.start_beating();
         let ending = match self.carry_out().await {
             Ok(()) => Ending::Done,
-            Err(ending) => self.turn(ending).await,
+            Err(ending) => match self.helm.turn(ending).await {
+                Some(ending) => ending,
+                None => self.close().await,
+            },
         };
-        self.over(&beating, ending).await
+        self.helm.leave(&beating, ending).await
     }
 
     /// Takes every node back to what it had. Gives the lease back in any case.
     pub async fn undo(mut self) -> (Ending, Tally, Job) {
-        let beating = self.start_beating();
+        let beating = self.helm.start_beating();
         let ending = self.close().await;
-        self.over(&beating, ending).await
-    }
-
-    async fn over(mut self, beating: &tokio::task::JoinHandle<()>, ending: Ending) -> (Ending, Tally, Job) {
-        beating.abort();
-        self.keeper().leave(&mut self.job, &ending).await;
-        (ending, self.tally, self.job)
-    }
-
-    fn start_beating(&self) -> tokio::task::JoinHandle<()> {
-        Pulse {
-            clock: Arc::clone(&self.ports.clock),
-            journal: Arc::clone(&self.ports.journal),
-            stop: self.stop.clone(),
-            deposed: self.deposed.clone(),
-            wishes: self.wishes_in.clone(),
-        }
-        .start()
-    }
-
-    fn keeper(&self) -> Keeper {
-        Keeper {
-            clock: Arc::clone(&self.ports.clock),
-            journal: Arc::clone(&self.ports.journal),
-            reporter: Arc::clone(&self.ports.reporter),
-        }
-    }
-
-    async fn enter(&mut self, phase: Phase) -> Result<(), Ending> {
-        let from = std::mem::replace(&mut self.job.phase, phase);
-        if from == phase {
-            return Ok(());
-        }
-        if let Err(fault) = self.keeper().save(&self.job, self.limits.attempts).await {
-            self.job.phase = from;
-            return Err(Ending::of(fault, from));
-        }
-        self.ports.reporter.event(&Event::Entered { phase });
-        Ok(())
+        self.helm.leave(&beating, ending).await
     }
 
     async fn carry_out(&mut self) -> Result<(), Ending> {
-        match self.job.phase {
+        match self.helm.job.phase {
             Phase::Planned | Phase::Holding => {
-                self.enter(Phase::Holding).await?;
-                self.hold(true).await?;
-                self.enter(Phase::Altering).await?;
+                self.helm.enter(Phase::Holding).await?;
+                self.helm.hold(true).await?;
+                self.helm.enter(Phase::Altering).await?;
             }
             // The ALTER of a process that was killed may still be on its way.
             Phase::Altering => self.ports.clock.sleep(LATE_ALTER).await,
@@ -138,7 +92,7 @@ impl Turning {
         }
         self.all(Way::Forward).await?;
         self.well().await?;
-        self.enter(Phase::Done).await
+        self.helm.enter(Phase::Done).await
     }
 
     /// Takes every node that way, one after the other.
@@ -147,7 +101,7 @@ impl Turning {
             let sides = self.settled().await?;
             let Some(node) = next(&sides, way) else { return Ok(()) };
             if way == Way::Forward {
-                self.hold(false).await?;
+                self.helm.hold(false).await?;
             }
             let untouched = sides.iter().all(|(_, side)| *side == Side::Before);
             self.one(&node, way, untouched).await?;
@@ -156,7 +110,7 @@ impl Turning {
 
     /// Takes one node that way, however often it must be tried.
     async fn one(&mut self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
-        let at = self.job.phase;
+        let at = self.helm.job.phase;
         let since = self.ports.clock.now();
         let mut attempt = 0;
         loop {
@@ -173,8 +127,8 @@ impl Turning {
             }
             let sides = self.settled().await?;
             if sides.iter().any(|(name, side)| name == node && *side == wanted(way)) {
-                self.tally.switch_attempts = self.tally.switch_attempts.max(attempt);
-                self.tally.switch_ms = self.tally.switch_ms.max(millis(took));
+                self.helm.tally.switch_attempts = self.helm.tally.switch_attempts.max(attempt);
+                self.helm.tally.switch_ms = self.helm.tally.switch_ms.max(millis(took));
                 let left = sides.iter().filter(|(_, side)| *side != wanted(way)).count();
                 self.ports.reporter.event(&Event::Rolled { node: node.to_owned(), ms: millis(took), left });
                 return Ok(());
@@ -188,25 +142,25 @@ impl Turning {
                 Err(fault) if untouched => return Err(Ending::of(fault, at)),
                 Err(fault) => return Err(Ending::of(fault, at).job_stays(at)),
             };
-            if way == Way::Forward && self.stop.is_cancelled() {
-                return Err(self.stopped(at));
+            if way == Way::Forward && self.helm.stop.is_cancelled() {
+                return Err(self.helm.stopped());
             }
             if attempt >= self.limits.attempts || self.ports.clock.now().saturating_sub(since) >= self.limits.patience {
                 return Err(Ending::Stopped { phase: at, why: format!("{node}: {why}") });
             }
-            self.tally.retries += 1;
-            self.keeper().retried(&format!("the ALTER on {node}"), &why, attempt).await;
+            self.helm.tally.retries += 1;
+            self.helm.retried(&format!("the ALTER on {node}"), &why, attempt).await;
         }
     }
 
     /// Waits until that node may leave the cluster's pace.
     async fn room(&self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
-        let at = self.job.phase;
+        let at = self.helm.job.phase;
         let since = self.ports.clock.now();
         let mut said = None;
         loop {
-            if self.deposed.is_cancelled() || (way == Way::Forward && self.stop.is_cancelled()) {
-                return Err(self.stopped(at));
+            if self.helm.deposed.is_cancelled() || (way == Way::Forward && self.helm.stop.is_cancelled()) {
+                return Err(self.helm.stopped());
             }
             let why = match self.ready(node, way, untouched).await {
                 Ok(()) => return Ok(()),
@@ -217,10 +171,7 @@ impl Turning {
             if self.ports.clock.now().saturating_sub(since) >= self.limits.patience {
                 return Err(Ending::Stopped { phase: at, why });
             }
-            if said.as_ref() != Some(&why) {
-                self.ports.reporter.event(&Event::Held { why: why.clone() });
-                said = Some(why);
-            }
+            self.helm.held(&mut said, why);
             self.ports.clock.sleep(LOOK).await;
         }
     }
@@ -241,15 +192,15 @@ impl Turning {
     /// Returns when the ALTER must be ended.
     async fn cut(&self, way: Way) {
         match way {
-            Way::Forward => self.stop.cancelled().await,
-            Way::Back => self.deposed.cancelled().await,
+            Way::Forward => self.helm.stop.cancelled().await,
+            Way::Back => self.helm.deposed.cancelled().await,
         }
     }
 
     /// What every node has, once none works on an ALTER and all are in the cluster's pace.
     async fn settled(&self) -> Result<Sides, Ending> {
-        let at = self.job.phase;
-        let estimated = Duration::from_secs(self.job.plan.estimate.seconds);
+        let at = self.helm.job.phase;
+        let estimated = Duration::from_secs(self.helm.job.plan.estimate.seconds);
         let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
         let mut odd = 0;
         loop {
@@ -288,52 +239,17 @@ impl Turning {
     /// What each node has, in the plan's order; nodes that came since then come last.
     async fn sides(&self) -> Sides {
         let seen = self.ports.direct.look().await;
-        let before = &self.job.plan.fingerprint;
+        let before = &self.helm.job.plan.fingerprint;
         let mut sides: Sides =
             seen.into_iter().map(|seen| (seen.node, side(&self.spec, before, &seen.sight))).collect();
-        let order: Vec<&String> = self.job.plan.steps.iter().filter_map(turn_of).collect();
+        let order: Vec<&str> = self.helm.job.plan.steps.iter().filter_map(Step::turn).collect();
         sides.sort_by_key(|(node, _)| order.iter().position(|name| *name == node).unwrap_or(order.len()));
         sides
     }
 
-    /// Waits while an operator holds the job, for as long as he likes. `at_first`: while the file is there too.
-    async fn hold(&self, at_first: bool) -> Result<(), Ending> {
-        let mut told: Option<String> = None;
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(self.stopped(self.job.phase));
-            }
-            let wishes = *self.wishes.borrow();
-            let why = if wishes.pause {
-                Some("paused by an operator".to_owned())
-            } else if at_first && !wishes.cutover {
-                (self.ports.hold)()
-            } else {
-                None
-            };
-            let Some(why) = why else { return Ok(()) };
-            if told.as_ref() != Some(&why) {
-                self.ports.reporter.event(&Event::Held { why: why.clone() });
-                told = Some(why);
-            }
-            self.ports.clock.sleep(LOOK).await;
-        }
-    }
-
-    fn stopped(&self, phase: Phase) -> Ending {
-        let why = if self.deposed.is_cancelled() {
-            "the lease on the job was lost"
-        } else if self.wishes.borrow().abort {
-            "aborted by an operator"
-        } else {
-            "stopped by a signal"
-        };
-        Ending::Stopped { phase, why: why.into() }
-    }
-
     /// All nodes have the same: now they must be well, too.
     async fn well(&self) -> Result<(), Ending> {
-        let at = self.job.phase;
+        let at = self.helm.job.phase;
         let mut attempt = 0;
         loop {
             let look = async {
@@ -346,40 +262,14 @@ impl Turning {
                 let why = format!("the table is the same on every node, but: {fault}");
                 return Err(Ending::Stopped { phase: at, why });
             }
-            self.keeper().retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
-        }
-    }
-
-    /// What an ending means for the whole: before the first node a refusal closes the job.
-    async fn turn(&mut self, ending: Ending) -> Ending {
-        let at = self.job.phase;
-        if at.over() {
-            return ending;
-        }
-        if self.deposed.is_cancelled() {
-            return ending.job_stays(at);
-        }
-        match ending {
-            Ending::Refused { .. } => match self.enter(Phase::Undone).await {
-                Ok(()) => ending,
-                Err(_) => ending.job_stays(at),
-            },
-            Ending::Stopped { .. } if self.wishes.borrow().abort => self.close().await,
-            Ending::Done
-            | Ending::Undone
-            | Ending::Again
-            | Ending::Stopped { .. }
-            | Ending::Different { .. }
-            | Ending::Drifted { .. }
-            | Ending::Unknown { .. }
-            | Ending::Failed { .. } => ending,
+            self.helm.retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
         }
     }
 
     /// Takes every changed node back, the last one first, and closes the job.
     async fn close(&mut self) -> Ending {
         let closed = async {
-            match self.job.phase {
+            match self.helm.job.phase {
                 Phase::Planned | Phase::Holding | Phase::Undone => {}
                 Phase::Done => {
                     let what = "the table is changed on every node already: it is done".to_owned();
@@ -393,34 +283,18 @@ impl Turning {
                 | Phase::Verifying
                 | Phase::Switching
                 | Phase::Finishing => {
-                    self.enter(Phase::Undoing).await?;
+                    self.helm.enter(Phase::Undoing).await?;
                     self.ports.clock.sleep(LATE_ALTER).await;
                     self.all(Way::Back).await?;
                     self.well().await?;
                 }
             }
-            self.enter(Phase::Undone).await
+            self.helm.enter(Phase::Undone).await
         };
         match closed.await {
             Ok(()) => Ending::Undone,
-            Err(ending) => ending.job_stays(self.job.phase),
+            Err(ending) => ending.job_stays(self.helm.job.phase),
         }
-    }
-}
-
-fn turn_of(step: &Step) -> Option<&String> {
-    match step {
-        Step::Roll { node, .. } => Some(node),
-        Step::Journal
-        | Step::Shadow { .. }
-        | Step::Alter { .. }
-        | Step::Triggers
-        | Step::Copy
-        | Step::Verify
-        | Step::Switch
-        | Step::ForeignKeys { .. }
-        | Step::Drop
-        | Step::Keep => None,
     }
 }
 

@@ -12,12 +12,10 @@ use crate::ports::rows::{Bound, Chunk, Part, Range};
 /// The statements of a step, in order.
 #[must_use]
 pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &Step, job: &JobId) -> Vec<String> {
-    if let Step::Alter { alter, algorithm, lock } = step {
-        return vec![ddl::alter_directly(&plan.table, alter, *algorithm, *lock).as_str().to_owned()];
-    }
-    if let Step::Roll { alter, algorithm, lock, .. } = step {
-        let change = ddl::alter_directly(&plan.table, alter, *algorithm, *lock);
-        return ddl::alone().iter().chain([&change]).map(|sql| sql.as_str().to_owned()).collect();
+    if let Some((alter, algorithm, lock)) = step.alter() {
+        let change = ddl::alter_directly(&plan.table, alter, algorithm, lock);
+        let settings = if step.turn().is_some() { ddl::alone().to_vec() } else { Vec::new() };
+        return settings.iter().chain([&change]).map(|sql| sql.as_str().to_owned()).collect();
     }
     let copied = plan.work.copy().map_or_else(Vec::new, |spec| of_copy(plan, spec, source, step, job));
     let sql = if *step == Step::Journal { journal_tables() } else { copied };
