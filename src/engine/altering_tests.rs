@@ -21,56 +21,56 @@ use crate::ports::objects::Keep;
 use crate::ports::pace::{Gate, Pace};
 use crate::ports::report::{Event, Reporter};
 
-const OLD: &str = "old";
-const NEW: &str = "new";
-const ODD: &str = "odd";
+pub(super) const OLD: &str = "old";
+pub(super) const NEW: &str = "new";
+pub(super) const ODD: &str = "odd";
 
 /// The table with a comment that tells which it is.
-fn shape(which: &str) -> TableShape {
+pub(super) fn shape(which: &str) -> TableShape {
     TableShape { comment: which.to_owned(), ..TableShape::default() }
 }
 
-type Answer = fn() -> Result<(), Fault>;
+pub(super) type Answer = fn() -> Result<(), Fault>;
 /// What two nodes have.
-type Has = [&'static str; 2];
+pub(super) type Has = [&'static str; 2];
 /// What ALTERs answer, and what the nodes have then.
-type Script = &'static [(Answer, Has)];
+pub(super) type Script = &'static [(Answer, Has)];
 
-fn fine() -> Result<(), Fault> {
+pub(super) fn fine() -> Result<(), Fault> {
     Ok(())
 }
 
-fn busy() -> Result<(), Fault> {
+pub(super) fn busy() -> Result<(), Fault> {
     Err(Fault::Busy("deadlock".into()))
 }
 
-fn lost() -> Result<(), Fault> {
+pub(super) fn lost() -> Result<(), Fault> {
     Err(Fault::Lost("the connection went".into()))
 }
 
-fn no() -> Result<(), Fault> {
+pub(super) fn no() -> Result<(), Fault> {
     Err(Fault::Refused(Box::new(Reason::new(ReasonCode::AlterRejected, "no", ""))))
 }
 
 /// A cluster of two nodes, its journal and its clock.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     /// What the nodes have; `-` gives no answer, `!` is no table.
-    nodes: Mutex<Has>,
+    pub(super) nodes: Mutex<Has>,
     /// What each ALTER answers, and what the nodes have then.
-    script: Mutex<VecDeque<(Answer, Has)>>,
+    pub(super) script: Mutex<VecDeque<(Answer, Has)>>,
     /// What is answered to the question whether all is well, before and after.
-    ready: Mutex<VecDeque<Answer>>,
-    well: Mutex<VecDeque<Answer>>,
+    pub(super) ready: Mutex<VecDeque<Answer>>,
+    pub(super) well: Mutex<VecDeque<Answer>>,
     /// Answers that a session still works on it.
-    under_way: Mutex<u32>,
-    now: Mutex<Duration>,
+    pub(super) under_way: Mutex<u32>,
+    pub(super) now: Mutex<Duration>,
     /// Phases as they were saved, and `ALTER` when it was sent.
-    log: Mutex<Vec<String>>,
+    pub(super) log: Mutex<Vec<String>>,
 }
 
 impl World {
-    fn say(&self, what: &str) {
+    pub(super) fn say(&self, what: &str) {
         let mut log = self.log.lock().unwrap();
         if log.last().is_none_or(|last| last != what) {
             log.push(what.to_owned());
@@ -177,7 +177,7 @@ impl Reporter for World {
     fn event(&self, _: &Event) {}
 }
 
-fn job(phase: Phase) -> Job {
+pub(super) fn job(phase: Phase) -> Job {
     let spec = DirectSpec { source: shape(OLD), target: shape(NEW), linked: Vec::new() };
     let plan = Plan {
         format: 2,
@@ -199,8 +199,8 @@ fn job(phase: Phase) -> Job {
     Job { id, plan, phase, keep: Keep::Drop, end: None, end_known: false, stopped: String::new() }
 }
 
-fn engine(world: &Arc<World>, phase: Phase) -> Altering {
-    let ports = Ports {
+pub(super) fn ports(world: &Arc<World>) -> Ports {
+    Ports {
         clock: Arc::clone(world) as Arc<dyn Clock>,
         direct: Arc::clone(world) as Arc<dyn Direct>,
         nodes: Arc::clone(world) as Arc<dyn Nodes>,
@@ -208,21 +208,24 @@ fn engine(world: &Arc<World>, phase: Phase) -> Altering {
         journal: Arc::clone(world) as Arc<dyn Journal>,
         reporter: Arc::clone(world) as Arc<dyn Reporter>,
         hold: Arc::new(|| None),
-    };
+    }
+}
+
+fn engine(world: &Arc<World>, phase: Phase) -> Altering {
     let job = job(phase);
     let Work::Direct(spec) = job.plan.work.clone() else { panic!("a direct plan") };
     let limits = Limits { attempts: 3, patience: Duration::from_secs(600) };
-    Altering::new(ports, limits, job, spec, CancellationToken::new())
+    Altering::new(ports(world), limits, job, spec, CancellationToken::new())
 }
 
-fn world(nodes: Has, script: &[(Answer, Has)]) -> Arc<World> {
+pub(super) fn world(nodes: Has, script: &[(Answer, Has)]) -> Arc<World> {
     let world = World::default();
     *world.nodes.lock().unwrap() = nodes;
     world.script.lock().unwrap().extend(script.iter().copied());
     Arc::new(world)
 }
 
-fn word(ending: &Ending) -> &'static str {
+pub(super) fn word(ending: &Ending) -> &'static str {
     match ending {
         Ending::Done => "done",
         Ending::Undone => "undone",

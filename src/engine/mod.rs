@@ -16,6 +16,8 @@ mod keeping;
 pub mod outlook;
 pub mod phase;
 pub mod rolling;
+#[cfg(test)]
+mod rolling_tests;
 pub mod run;
 pub mod standing;
 pub mod switching;
