@@ -110,6 +110,9 @@ pub struct Node {
     /// asked have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_transactions: Vec<String>,
+    /// Whether it takes `wsrep_OSU_method = 'NBO'`, which was tried; files of before it was have `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub non_blocking: bool,
 }
 
 /// How big and how busy the table is.

@@ -164,6 +164,15 @@ pub enum Step {
         /// What it may keep others from meanwhile.
         lock: Lock,
     },
+    /// Change the table itself by one ALTER that holds up only its own writers (NBO).
+    NonBlocking {
+        /// The clauses as the user wrote them, without `ALGORITHM` and `LOCK`.
+        alter: String,
+        /// How the server must do it.
+        algorithm: Algorithm,
+        /// What it may keep others from meanwhile.
+        lock: Lock,
+    },
     /// Change the table on one node alone, out of the cluster's pace and out of its binlog.
     Roll {
         /// The node's name.
@@ -203,6 +212,7 @@ impl Step {
             Self::Journal
             | Self::Shadow { .. }
             | Self::Alter { .. }
+            | Self::NonBlocking { .. }
             | Self::Triggers
             | Self::Copy
             | Self::Verify
@@ -217,9 +227,9 @@ impl Step {
     #[must_use]
     pub fn alter(&self) -> Option<(&str, Algorithm, Lock)> {
         match self {
-            Self::Roll { alter, algorithm, lock, .. } | Self::Alter { alter, algorithm, lock } => {
-                Some((alter, *algorithm, *lock))
-            }
+            Self::Roll { alter, algorithm, lock, .. }
+            | Self::NonBlocking { alter, algorithm, lock }
+            | Self::Alter { alter, algorithm, lock } => Some((alter, *algorithm, *lock)),
             Self::Journal
             | Self::Shadow { .. }
             | Self::Triggers

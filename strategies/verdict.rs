@@ -149,6 +149,8 @@ reason_codes! {
     NotAsked = "not-asked",
     /// A node must be without writers for its turn.
     NodeDrained = "node-drained",
+    /// No node can get a state transfer while the change runs.
+    StateTransfer = "state-transfer",
     /// A lint is allowed that the change does not give.
     IdlePermission = "idle-permission",
     /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.

@@ -130,7 +130,9 @@ fn sample_sql(step: &Step) -> Vec<String> {
     let one = |text: &str| vec![text.to_owned()];
     match step {
         Step::Journal => one("CREATE DATABASE IF NOT EXISTS `driftless`"),
-        Step::Alter { alter, algorithm, lock } | Step::Roll { alter, algorithm, lock, .. } => {
+        Step::Alter { alter, algorithm, lock }
+        | Step::NonBlocking { alter, algorithm, lock }
+        | Step::Roll { alter, algorithm, lock, .. } => {
             vec![format!("ALTER TABLE `shop`.`orders` {alter}, ALGORITHM={algorithm}, LOCK={}", lock.as_str())]
         }
         Step::Shadow { alter, foreign_keys } => {

@@ -184,6 +184,7 @@ pub(super) fn site(
             Step::ForeignKeys { foreign_keys } => site.renamed_keys.clone_from(foreign_keys),
             Step::Journal
             | Step::Alter { .. }
+            | Step::NonBlocking { .. }
             | Step::Roll { .. }
             | Step::Triggers
             | Step::Copy

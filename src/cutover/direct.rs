@@ -130,6 +130,9 @@ impl Direct for TableItself {
         let (server, flavour) = self.first()?;
         let statement = self.statement(flavour)?;
         let mut session = self.patient(server).await?;
+        if self.ground.plan.steps.iter().any(|step| matches!(step, Step::NonBlocking { .. })) {
+            session.execute(&ddl::non_blocking()).await?;
+        }
         let Err(error) = session.execute(&statement).await else { return Ok(()) };
         match error.kind {
             ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),

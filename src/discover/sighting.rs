@@ -101,6 +101,7 @@ impl Sighting {
             holders: Vec::new(),
             old_transactions: Vec::new(),
             open_transactions: Vec::new(),
+            non_blocking: false,
         }
     }
 }

@@ -64,6 +64,9 @@ fn turns(world: &World) -> String {
     turns.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// ALTERs with what they answer, and how it ends.
+type Run = (Script, &'static str);
+
 const THERE: (Answer, Has) = (fine, [NEW, OLD]);
 
 #[tokio::test]
@@ -110,17 +113,17 @@ async fn a_job_goes_on_or_back_from_anywhere() {
     let back: Script = &[(fine, [OLD; 2])];
     let twice: Script = &[(fine, [NEW, OLD]), (fine, [OLD; 2])];
     //  journal          nodes       run: ALTERs, ending  undo: ALTERs, ending  turns back          why
-    let cases: [(Phase, Has, Script, &str, Script, &str, &str, &str); 8] = [
-        (Phase::Planned, [OLD; 2], all, "done", &[], "undone", "", "nothing was begun"),
-        (Phase::Holding, [OLD; 2], all, "done", &[], "undone", "", "nothing was begun"),
-        (Phase::Altering, [OLD; 2], all, "done", &[], "undone", "", "nothing came of it"),
-        (Phase::Altering, [NEW, OLD], forward, "done", back, "undone", "Back n1", "half-way"),
-        (Phase::Altering, [NEW; 2], &[], "done", twice, "undone", "Back n2, Back n1", "all through, not said yet"),
-        (Phase::Undoing, [NEW, OLD], back, "undone", back, "undone", "Back n1", "on the way back"),
-        (Phase::Altering, [ODD, OLD], &[], "drifted", &[], "drifted", "", "somebody else changed it"),
-        (Phase::Altering, [NEW, "-"], &[], "stopped", &[], "stopped", "", "a node is away"),
+    let cases: [(Phase, Has, Run, Run, &str, &str); 8] = [
+        (Phase::Planned, [OLD; 2], (all, "done"), (&[], "undone"), "", "nothing was begun"),
+        (Phase::Holding, [OLD; 2], (all, "done"), (&[], "undone"), "", "nothing was begun"),
+        (Phase::Altering, [OLD; 2], (all, "done"), (&[], "undone"), "", "nothing came of it"),
+        (Phase::Altering, [NEW, OLD], (forward, "done"), (back, "undone"), "Back n1", "half-way"),
+        (Phase::Altering, [NEW; 2], (&[], "done"), (twice, "undone"), "Back n2, Back n1", "all through, not said yet"),
+        (Phase::Undoing, [NEW, OLD], (back, "undone"), (back, "undone"), "Back n1", "on the way back"),
+        (Phase::Altering, [ODD, OLD], (&[], "drifted"), (&[], "drifted"), "", "somebody else changed it"),
+        (Phase::Altering, [NEW, "-"], (&[], "stopped"), (&[], "stopped"), "", "a node is away"),
     ];
-    for (phase, nodes, script, ran, undo, undone, turned, why) in cases {
+    for (phase, nodes, (script, ran), (undo, undone), turned, why) in cases {
         let run = world(nodes, script);
         let (ending, _, _) = engine(&run, phase).run().await;
         assert_eq!(word(&ending), ran, "run, {why}: {ending:?}");

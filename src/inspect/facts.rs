@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driftless_strategies::facts::{DryRun, Facts, Load, Node};
+use driftless_strategies::facts::{DryRun, Facts, Load, Node, Topology};
 use driftless_strategies::verdict::{Reason, ReasonCode};
 use driftless_strategies::{Alter, TableName};
 use futures_util::future::join_all;
 
-use crate::error::Fault;
+use crate::error::{Fault, Remedy};
 use crate::ports::members::{Discovered, Member, pairs};
 use crate::ports::server::Session;
-use crate::sql::{catalog, catalog_table};
+use crate::sql::{catalog, catalog_table, ddl};
 
 use super::fitness::{provider_options, read_only, unfit};
 use super::holders::{LockView, who_holds};
@@ -100,6 +100,7 @@ async fn examine(member: &Member, discovered: &Discovered, table: &TableName, li
             node.old_transactions = look.old;
             node.open_transactions = look.users;
             node.variables = variables(look.variables);
+            node.non_blocking = look.non_blocking;
             Examined { node, session: Some(session), reading, longest_s: look.longest_s, fault: None }
         }
         Err(fault) => {
@@ -130,7 +131,22 @@ async fn attempt(
         look => look?,
     };
     look.variables.extend(pairs(&session.query(&catalog::session_variables()).await?));
+    if matches!(discovered.topology, Topology::Galera { .. }) {
+        look.non_blocking = takes_non_blocking(&mut *session).await?;
+    }
     Ok((session, look))
+}
+
+/// Tries it, which changes nothing: community servers answer 1231, others take it.
+async fn takes_non_blocking(session: &mut dyn Session) -> Result<bool, Fault> {
+    match session.execute(&ddl::non_blocking()).await {
+        Ok(_) => {
+            session.execute(&ddl::total_order()).await?;
+            Ok(true)
+        }
+        Err(error) if error.remedy() == Remedy::Stop => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The provider's options one by one, without those that nobody needs.

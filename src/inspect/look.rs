@@ -46,6 +46,8 @@ pub(crate) struct Look {
     pub(crate) old: Vec<String>,
     /// Transactions that use the tables, or may.
     pub(crate) users: Vec<String>,
+    /// Whether it takes NBO; known only when it was asked.
+    pub(crate) non_blocking: bool,
     /// Age of the oldest transaction, seconds.
     pub(crate) longest_s: u64,
 }

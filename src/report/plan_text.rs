@@ -287,6 +287,7 @@ pub(super) const fn step_name(step: &Step) -> &'static str {
         Step::Journal => "journal",
         Step::Shadow { .. } => "shadow",
         Step::Alter { .. } => "alter",
+        Step::NonBlocking { .. } => "alter",
         Step::Roll { .. } => "roll",
         Step::Triggers => "triggers",
         Step::Copy => "copy",

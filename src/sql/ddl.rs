@@ -32,6 +32,18 @@ pub fn alone() -> [Sql; 2] {
     [Sql::new("SET SESSION wsrep_OSU_method = 'RSU'"), Sql::new("SET SESSION sql_log_bin = 0")]
 }
 
+/// Lets the next ALTER hold up only its own table.
+#[must_use]
+pub fn non_blocking() -> Sql {
+    Sql::new("SET SESSION wsrep_OSU_method = 'NBO'")
+}
+
+/// Lets the next ALTER be ordered like any other.
+#[must_use]
+pub fn total_order() -> Sql {
+    Sql::new("SET SESSION wsrep_OSU_method = 'TOI'")
+}
+
 /// The clauses that make a table's plain keys `wanted` again; empty when they are. Other keys are left as they are.
 #[must_use]
 pub fn keys_back(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> String {

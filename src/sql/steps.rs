@@ -14,7 +14,9 @@ use crate::ports::rows::{Bound, Chunk, Part, Range};
 pub fn statements(plan: &Plan, source: &[driftless_strategies::Column], step: &Step, job: &JobId) -> Vec<String> {
     if let Some((alter, algorithm, lock)) = step.alter() {
         let change = ddl::alter_directly(&plan.table, alter, algorithm, lock);
-        let settings = if step.turn().is_some() { ddl::alone().to_vec() } else { Vec::new() };
+        let alone = if step.turn().is_some() { ddl::alone().to_vec() } else { Vec::new() };
+        let apart = matches!(step, Step::NonBlocking { .. }).then(ddl::non_blocking);
+        let settings: Vec<Sql> = alone.into_iter().chain(apart).collect();
         return settings.iter().chain([&change]).map(|sql| sql.as_str().to_owned()).collect();
     }
     let copied = plan.work.copy().map_or_else(Vec::new, |spec| of_copy(plan, spec, source, step, job));
@@ -35,7 +37,7 @@ fn of_copy(
     job: &JobId,
 ) -> Vec<Sql> {
     match step {
-        Step::Journal | Step::Alter { .. } | Step::Roll { .. } => Vec::new(),
+        Step::Journal | Step::Alter { .. } | Step::NonBlocking { .. } | Step::Roll { .. } => Vec::new(),
         Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys, flavour(plan)),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));

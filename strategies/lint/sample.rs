@@ -96,6 +96,7 @@ fn node(flavour: Flavour, version: Version) -> Node {
         holders: Vec::new(),
         old_transactions: Vec::new(),
         open_transactions: Vec::new(),
+        non_blocking: false,
     }
 }
 

@@ -44,6 +44,7 @@ fn watched(name: &str) -> Watched {
         holders: Vec::new(),
         old_transactions: Vec::new(),
         open_transactions: Vec::new(),
+        non_blocking: false,
     };
     Watched::of(&Member { server: Arc::new(Nowhere), node })
 }
