@@ -32,6 +32,8 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Compare the schemas of all nodes and replicas, and look at their health and at leftovers; changes nothing
     Check(CheckArgs),
+    /// Make a table that one node has otherwise equal again, on that node alone, and compare the rows
+    Repair(RepairArgs),
     /// Show the jobs in the journal
     Status(StatusArgs),
     /// Let a running job write nothing until it is resumed
@@ -318,6 +320,32 @@ pub(super) struct CheckArgs {
     /// Check again every TIME (10s when left out), a line each, until there is drift or a signal comes
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = duration)]
     pub(super) watch: Option<Duration>,
+    /// Where the servers are.
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// `driftless repair`
+#[derive(Args, Debug)]
+pub(super) struct RepairArgs {
+    /// The table, schema.table
+    #[arg(long, value_name = "DB.TABLE")]
+    pub(super) table: String,
+    /// Make the others like this node (its name); without it, like the majority
+    #[arg(long, value_name = "NODE")]
+    pub(super) like: Option<String>,
+    /// Repair; without this and without a terminal to ask it is only shown
+    #[arg(long, short = 'y')]
+    pub(super) yes: bool,
+    /// Wait at most this long for a node to be without writers
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(super) patience: Duration,
+    /// Refuse while a transaction on any node is older than this
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub(super) max_transaction_age: Duration,
     /// Where the servers are.
     #[command(flatten)]
     pub(super) connect: ConnectArgs,

@@ -17,6 +17,7 @@ mod gather;
 mod inspect;
 mod offline;
 mod plan;
+mod repair;
 mod run;
 mod signal;
 mod sweep;

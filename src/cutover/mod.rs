@@ -8,5 +8,6 @@ pub mod direct;
 mod foreign_keys;
 pub mod objects;
 mod ordered;
+pub mod repair;
 pub mod rolling;
 mod shadow;

@@ -98,25 +98,33 @@ impl Rolling for Turns {
     async fn alter(&self, node: &str, way: Way) -> Result<(), Fault> {
         let member = self.member(node)?;
         let statement = self.statement(way, member.node.flavour)?;
-        let mut session = ordered::connect(&member.server, Duration::from_millis(LOCK_WAIT_MS)).await?;
-        for setting in ddl::alone() {
-            answered(session.execute(&setting).await.map(|_| ()))?;
-        }
-        session.set_deadline(LONGEST);
-        let altering = session.execute(&statement);
-        tokio::pin!(altering);
-        // Dropping the statement ends it on the server, which then undoes it.
-        let proof = tokio::select! {
-            answer = &mut altering => return answered(answer.map(|_| ())),
-            proof = left(node, &member.server) => proof,
-        };
-        proof?;
-        answered(altering.await.map(|_| ()))
+        alter_alone(node, &member.server, &statement).await
     }
 
     async fn back(&self, node: &str) -> Result<(), Fault> {
         self.watch.caught_up(node).await
     }
+}
+
+/// Runs one ALTER on one node alone, while it is seen out of the cluster's pace.
+///
+/// # Errors
+/// As `Rolling::alter`.
+pub async fn alter_alone(node: &str, server: &Arc<dyn Server>, statement: &Sql) -> Result<(), Fault> {
+    let mut session = ordered::connect(server, Duration::from_millis(LOCK_WAIT_MS)).await?;
+    for setting in ddl::alone() {
+        answered(session.execute(&setting).await.map(|_| ()))?;
+    }
+    session.set_deadline(LONGEST);
+    let altering = session.execute(statement);
+    tokio::pin!(altering);
+    // Dropping the statement ends it on the server, which then undoes it.
+    let proof = tokio::select! {
+        answer = &mut altering => return answered(answer.map(|_| ())),
+        proof = left(node, server) => proof,
+    };
+    proof?;
+    answered(altering.await.map(|_| ()))
 }
 
 /// Waits until the node is seen out of the cluster's pace.

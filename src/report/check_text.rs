@@ -45,10 +45,15 @@ impl CheckSheet<'_> {
     pub fn remedy(&self, found: &[&Difference]) -> String {
         let Some(first) = found.first() else { return String::new() };
         let object = &first.object;
-        let way = if self.galera {
-            "on that node alone (SET SESSION wsrep_OSU_method = 'RSU')"
-        } else {
-            "on that server alone (SET SESSION sql_log_bin = 0)"
+        let way = match (self.galera, object.kind) {
+            (true, Kind::Table) => {
+                "on that node alone (`driftless repair` does that for columns, keys and constraints; by hand: SET SESSION \
+                 wsrep_OSU_method = 'RSU')"
+            }
+            (true, Kind::Schema | Kind::View | Kind::Routine | Kind::Event) => {
+                "on that node alone (SET SESSION wsrep_OSU_method = 'RSU')"
+            }
+            (false, _) => "on that server alone (SET SESSION sql_log_bin = 0)",
         };
         let danger = match (object.kind, self.galera) {
             (Kind::Table, true) => {

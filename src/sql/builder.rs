@@ -53,6 +53,23 @@ impl Sql {
         self
     }
 
+    /// Appends a character string where the grammar takes nothing but a plain one (COMMENT). It is read as written in
+    /// the sql_mode that all of driftless's sessions have.
+    #[must_use]
+    pub fn literal(mut self, value: &str) -> Self {
+        self.text.push('\'');
+        for c in value.chars() {
+            match c {
+                '\'' => self.text.push_str("''"),
+                '\\' => self.text.push_str("\\\\"),
+                '\0' => self.text.push_str("\\0"),
+                other => self.text.push(other),
+            }
+        }
+        self.text.push('\'');
+        self
+    }
+
     /// Appends a byte string as hex.
     #[must_use]
     pub fn bytes(mut self, value: &[u8]) -> Self {

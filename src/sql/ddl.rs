@@ -1,10 +1,11 @@
 //! Shadow, switch and drop.
 
 use driftless_strategies::plan::{CopySpec, ForeignKeyStep};
-use driftless_strategies::shape::{ForeignKey, Key, KeyKind, KeyPart};
+use driftless_strategies::shape::{ForeignKey, Key, KeyKind};
 use driftless_strategies::{Algorithm, Flavour, Ident, Lock, TableName, TableShape};
 
 use super::Sql;
+use super::repair::add_key;
 use crate::ports::journal::JobId;
 
 /// Makes the shadow like the source, empty; foreign keys and triggers are not copied by the server.
@@ -56,28 +57,6 @@ pub fn keys_back(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Str
     Sql::new("").join(", ", drops.chain(adds)).as_str().to_owned()
 }
 
-fn add_key(key: &Key, flavour: Flavour) -> Sql {
-    let part = |part: &KeyPart| {
-        let mut sql = match (&part.column, &part.expression) {
-            (Some(column), _) => Sql::new("").name(column),
-            (None, expression) => Sql::new("(").trusted(expression.as_deref().unwrap_or_default()).text(")"),
-        };
-        if let Some(prefix) = part.prefix {
-            sql = sql.text("(").number(prefix.into()).text(")");
-        }
-        if part.descending { sql.text(" DESC") } else { sql }
-    };
-    let mut sql = Sql::new("ADD KEY ").name(&key.name).text(" (").join(", ", key.parts.iter().map(part)).text(")");
-    if !key.comment.is_empty() {
-        sql = sql.text(" COMMENT ").string(&key.comment);
-    }
-    match (key.visible, flavour) {
-        (true, _) => sql,
-        (false, Flavour::MariaDb) => sql.text(" IGNORED"),
-        (false, Flavour::MySql) => sql.text(" INVISIBLE"),
-    }
-}
-
 /// Sessions that carry out DDL for that table at this moment, appliers included.
 #[must_use]
 pub fn altering(table: &TableName) -> Sql {
@@ -107,7 +86,7 @@ pub fn add_foreign_keys(spec: &CopySpec, steps: &[ForeignKeyStep], flavour: Flav
             Sql::new("ADD KEY ").name(&key.name).text(" (").join(", ", columns).text(")"),
         ]
     });
-    let adds = steps.iter().map(|step| add(&step.interim, &step.definition, flavour));
+    let adds = steps.iter().map(|step| add_foreign_key(&step.interim, &step.definition, flavour));
     Sql::new("ALTER TABLE ").table(&spec.shadow).text(" ").join(", ", kept.chain(adds))
 }
 
@@ -115,7 +94,8 @@ fn same_columns(index: &[&Ident], key: &[Ident]) -> bool {
     index.len() == key.len() && index.iter().zip(key).all(|(one, other)| one.same(other))
 }
 
-fn add(name: &driftless_strategies::Ident, key: &ForeignKey, flavour: Flavour) -> Sql {
+/// The clause that makes a foreign key.
+pub(super) fn add_foreign_key(name: &Ident, key: &ForeignKey, flavour: Flavour) -> Sql {
     let parent = TableName::new(key.parent_schema.clone(), key.parent_table.clone());
     Sql::new("ADD CONSTRAINT ")
         .name(name)
@@ -157,7 +137,7 @@ pub fn drop_foreign_keys(table: &TableName, steps: &[ForeignKeyStep]) -> Sql {
 #[must_use]
 pub fn rename_foreign_keys(table: &TableName, steps: &[ForeignKeyStep], flavour: Flavour) -> Sql {
     let swaps = steps.iter().flat_map(|step| {
-        [Sql::new("DROP FOREIGN KEY ").name(&step.interim), add(&step.name, &step.definition, flavour)]
+        [Sql::new("DROP FOREIGN KEY ").name(&step.interim), add_foreign_key(&step.name, &step.definition, flavour)]
     });
     Sql::new("ALTER TABLE ").table(table).text(" ").join(", ", swaps).text(", ALGORITHM=INPLACE, LOCK=NONE")
 }
@@ -312,7 +292,7 @@ mod tests {
             ("RESTRICT", "NO ACTION", Flavour::MySql, "(`id`) ON DELETE RESTRICT ON UPDATE NO ACTION"),
         ];
         for (on_delete, on_update, flavour, end) in cases {
-            let sql = add(&ident("fk"), &definition(on_delete, on_update), flavour);
+            let sql = add_foreign_key(&ident("fk"), &definition(on_delete, on_update), flavour);
             assert!(sql.as_str().ends_with(end), "{on_delete} {on_update} {flavour:?}: {}", sql.as_str());
         }
     }

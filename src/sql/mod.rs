@@ -17,6 +17,7 @@ pub mod ddl;
 pub mod demo;
 pub mod journal;
 pub mod precheck;
+pub mod repair;
 pub mod session;
 pub mod steps;
 pub mod throttle;

@@ -31,6 +31,7 @@ mod prove_native;
 mod prove_nodes;
 mod prove_noop;
 mod prove_race;
+mod prove_repair;
 mod prove_rsu;
 mod prove_toi;
 mod prove_toi_nodes;

@@ -200,7 +200,7 @@ async fn a_node_that_goes_down_in_its_turn_is_asked_what_it_has() {
 }
 
 /// Somebody's statement on one node alone, as RSU does it.
-async fn alone_on(test: &TestCluster, node: usize, alter: &str) {
+pub(crate) async fn alone_on(test: &TestCluster, node: usize, alter: &str) {
     let statement = format!("ALTER TABLE {} {alter}", test.table("t").quoted());
     test.plain(node).run(&["SET SESSION wsrep_OSU_method = 'RSU'", "SET SESSION sql_log_bin = 0", &statement]).await;
 }

@@ -1,0 +1,236 @@
+//! `driftless repair`: one node's table made like the others', shown first, proven afterwards.
+
+use std::sync::Arc;
+
+use driftless_strategies::{Reason, ReasonCode, TableName, Topology};
+use serde_json::json;
+
+use super::args::{Format, RepairArgs};
+use super::error::CliError;
+use super::gather::{Servers, table_name};
+use super::terminal;
+use crate::config::SystemClock;
+use crate::cutover::repair::{Repair, rows};
+use crate::engine::journal::JournalStore;
+use crate::error::Fault;
+use crate::inspect::{Expectation, Expected, Limits, NodeWatch, OwnTriggers, Reading};
+use crate::ports::clock::Clock;
+use crate::ports::journal::Phase;
+use crate::ports::members::{Discovered, Member};
+use crate::ports::nodes::Nodes as _;
+use crate::report::ExitCode;
+
+/// What the nodes have, and which of them the others are to be like.
+struct Drift {
+    nodes: Vec<(String, Reading)>,
+    model: usize,
+}
+
+impl Drift {
+    fn model(&self) -> Option<&Reading> {
+        self.nodes.get(self.model).map(|(_, reading)| reading)
+    }
+
+    fn others(&self) -> Vec<&(String, Reading)> {
+        let print = self.model().map(|reading| &reading.fingerprint);
+        self.nodes.iter().filter(|(_, reading)| Some(&reading.fingerprint) != print).collect()
+    }
+}
+
+pub(super) async fn repair(args: &RepairArgs) -> Result<ExitCode, CliError> {
+    let table = table_name(&args.table)?;
+    let discovered = Servers::of(&args.connect)?.discover().await?;
+    possible(&discovered, &table).await?;
+    let watch = watch(args, &discovered, &table);
+    let drift = match drift(&watch, args, &table).await? {
+        Found::Drift(drift) => drift,
+        Found::Equal => {
+            say(args, &format!("{table} is the same on every node: nothing to repair"));
+            return Ok(ExitCode::Done);
+        }
+        Found::Tie(what) => {
+            let remedy = "say which is right with --like NODE";
+            crate::report::Complaint::new(what).with_remedy(remedy).print();
+            return Ok(ExitCode::Differences);
+        }
+    };
+    let Some(wanted) = drift.model().map(|reading| reading.shape.clone()) else {
+        return Err(CliError::Surroundings("no server answered".into()));
+    };
+    let mut repairs = Vec::new();
+    for (node, reading) in drift.others() {
+        let member = member(&discovered, node)?;
+        let repair = Repair::of(&member.node, &reading.name, &reading.shape, &wanted)?;
+        repair.rehearse(member, &reading.name, &wanted).await?;
+        say(args, &format!("on {node} alone: {}", repair.statement.as_str()));
+        repairs.push((member, repair));
+    }
+    if !args.yes && !terminal::confirm("Repair?")? {
+        return Err(CliError::Usage("not confirmed; nothing was changed".into(), "answer y, or add --yes".into()));
+    }
+    watch.fit(Phase::Altering).await?;
+    let waits = |why: &str| say(args, &format!("waits: {why}"));
+    for (done, (member, repair)) in repairs.iter().enumerate() {
+        if let Err(fault) = repair.carry_out(member, &watch, args.patience, &waits).await {
+            return if done == 0 { Err(fault.into()) } else { Ok(half_done(&fault.into())) };
+        }
+        say(args, &format!("{} is changed", repair.node));
+    }
+    proven(args, &discovered, &watch, &table, &repairs).await.or_else(|error| Ok(half_done(&error)))
+}
+
+/// Something is changed, and the rest is not known or not done: never a refusal, which says that nothing was changed.
+fn half_done(error: &CliError) -> ExitCode {
+    for complaint in error.complaints() {
+        complaint
+            .with_remedy("a node is changed already: run `driftless repair` again, which looks what each has")
+            .print();
+    }
+    if error.exit() == ExitCode::Unknown { ExitCode::Unknown } else { ExitCode::Stopped }
+}
+
+/// Schemas and rows of all nodes, read anew.
+async fn proven(
+    args: &RepairArgs,
+    discovered: &Discovered,
+    watch: &NodeWatch,
+    table: &TableName,
+    repairs: &[(&Member, Repair)],
+) -> Result<ExitCode, CliError> {
+    let seen = read(watch, table).await?;
+    let equal = seen
+        .windows(2)
+        .all(|pair| pair.first().map(|one| &one.1.fingerprint) == pair.last().map(|one| &one.1.fingerprint));
+    let (code, told, sums) = match seen.first() {
+        Some((_, first)) if equal => {
+            let sums = rows(&discovered.members, table, &first.shape).await?;
+            let same = sums.iter().all(|(_, sum)| sums.first().is_some_and(|(_, first)| first == sum));
+            if same {
+                (ExitCode::Done, format!("{table} is equal on every node, its rows too"), sums)
+            } else {
+                let told = format!(
+                    "{table} has the same shape on every node, but its rows differ, or are being written: compare again in \
+                     a quiet moment; a node whose rows differ needs a state transfer"
+                );
+                (ExitCode::Differences, told, sums)
+            }
+        }
+        Some(_) | None => (ExitCode::Differences, format!("{table} still differs between the nodes"), Vec::new()),
+    };
+    let rows: Vec<String> = sums.iter().map(|(node, sum)| format!("{node} {sum}")).collect();
+    match args.show.format {
+        Format::Text => {
+            for line in rows.iter().filter(|_| code != ExitCode::Done) {
+                terminal::print(&format!("  {line}"));
+            }
+            terminal::print(&told);
+        }
+        Format::Json => {
+            let repairs: Vec<_> = repairs
+                .iter()
+                .map(|(_, repair)| json!({ "node": repair.node, "statement": repair.statement.as_str() }))
+                .collect();
+            let document = json!({ "table": table.to_string(), "repairs": repairs, "rows": rows, "what": told, "code": code.code() });
+            terminal::print(&document.to_string());
+        }
+    }
+    Ok(code)
+}
+
+/// In JSON there is one document, at the end.
+fn say(args: &RepairArgs, line: &str) {
+    match args.show.format {
+        Format::Text => terminal::print(line),
+        Format::Json => {}
+    }
+}
+
+fn refused(code: ReasonCode, what: String, remedy: &str) -> CliError {
+    CliError::Refused(vec![Reason::new(code, what, remedy)])
+}
+
+/// What must be so before anything is read.
+async fn possible(discovered: &Discovered, table: &TableName) -> Result<(), CliError> {
+    if !matches!(discovered.topology, Topology::Galera { .. }) {
+        let what = "repair works on a Galera cluster, and this is a single primary".to_owned();
+        return Err(refused(ReasonCode::WrongTopology, what, "ALTER the table by hand"));
+    }
+    if let Some(unreached) = discovered.unreached.first() {
+        let remedy = "bring it back, or name its address with --node";
+        return Err(refused(ReasonCode::NodeUnreached, unreached.clone(), remedy));
+    }
+    let Some(first) = discovered.members.first() else { return Ok(()) };
+    let store = JournalStore::new(Arc::clone(&first.server));
+    let jobs = if store.exists().await? { store.entries(false).await? } else { Vec::new() };
+    match jobs.iter().find(|entry| entry.job.plan.table == *table && !entry.job.phase.over()) {
+        None => Ok(()),
+        Some(entry) => {
+            let what = format!("job {} works on {table}", entry.job.id);
+            Err(refused(
+                ReasonCode::JobActive,
+                what,
+                "let it go on with `driftless run --resume`, or `driftless abort` it",
+            ))
+        }
+    }
+}
+
+fn watch(args: &RepairArgs, discovered: &Discovered, table: &TableName) -> NodeWatch {
+    let expectation = Expectation {
+        topology: discovered.topology.clone(),
+        tables: vec![(table.clone(), Expected::There)],
+        own_triggers: OwnTriggers::Forbidden,
+    };
+    let limits = Limits { old_transaction: args.max_transaction_age };
+    NodeWatch::new(discovered, expectation, limits, Arc::new(SystemClock::new()) as Arc<dyn Clock>)
+}
+
+async fn read(watch: &NodeWatch, table: &TableName) -> Result<Vec<(String, Reading)>, CliError> {
+    let mut seen = Vec::new();
+    for (node, answer) in watch.tables().await {
+        match answer? {
+            Some(reading) => seen.push((node, reading)),
+            None => {
+                let what = format!("there is no table {table} on {node}");
+                let remedy =
+                    "a table and its rows come back by a state transfer only; drop it elsewhere if nobody needs it";
+                return Err(refused(ReasonCode::TableMissing, what, remedy));
+            }
+        }
+    }
+    Ok(seen)
+}
+
+enum Found {
+    Equal,
+    Drift(Drift),
+    Tie(String),
+}
+
+async fn drift(watch: &NodeWatch, args: &RepairArgs, table: &TableName) -> Result<Found, CliError> {
+    let nodes = read(watch, table).await?;
+    let alike = |reading: &Reading| nodes.iter().filter(|(_, other)| other.fingerprint == reading.fingerprint).count();
+    if nodes.iter().all(|(_, reading)| alike(reading) == nodes.len()) {
+        return Ok(Found::Equal);
+    }
+    let model = match &args.like {
+        Some(name) => {
+            let found = nodes.iter().position(|(node, _)| node == name);
+            let unknown = || {
+                let names: Vec<&str> = nodes.iter().map(|(node, _)| node.as_str()).collect();
+                CliError::Usage(format!("--like: no node is called {name}"), format!("there are {}", names.join(", ")))
+            };
+            Some(found.ok_or_else(unknown)?)
+        }
+        None => nodes.iter().position(|(_, reading)| alike(reading) * 2 > nodes.len()),
+    };
+    Ok(match model {
+        Some(model) => Found::Drift(Drift { nodes, model }),
+        None => Found::Tie(format!("{table} differs between the nodes, and no side is the majority")),
+    })
+}
+
+fn member<'a>(discovered: &'a Discovered, node: &str) -> Result<&'a Member, CliError> {
+    let found = discovered.members.iter().find(|member| member.node.name == node);
+    found.ok_or_else(|| CliError::Fault(Fault::Busy(format!("{node} is not among the nodes that can be reached"))))
+}

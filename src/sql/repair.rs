@@ -1,0 +1,258 @@
+//! The ALTER that makes one node's table like another's, and what proves that their rows are equal.
+
+use driftless_strategies::shape::{Generated, Key, KeyKind, KeyPart};
+use driftless_strategies::{Column, Flavour, Ident, TableName, TableShape};
+
+use super::Sql;
+use super::checksum::RowHash;
+use super::ddl::add_foreign_key;
+
+/// Why no ALTER is written; in words that follow on "the nodes differ in".
+pub type Beyond = &'static str;
+
+/// The clauses that make `has` like `wanted`, in the order in which a server takes them.
+///
+/// # Errors
+/// What they differ in that no clause of these makes equal.
+pub fn clauses(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Result<Vec<Sql>, Beyond> {
+    let beyond = [
+        (has.table_type != wanted.table_type, "the kind of table"),
+        (has.engine != wanted.engine, "the storage engine"),
+        (has.partitions != wanted.partitions, "their partitions"),
+        (has.triggers != wanted.triggers, "their triggers"),
+        (has.row_format != wanted.row_format || has.options != wanted.options, "row format or table options"),
+        (has.referenced_by != wanted.referenced_by, "the foreign keys of other tables that point at it"),
+    ];
+    if let Some((_, what)) = beyond.into_iter().find(|(differs, _)| *differs) {
+        return Err(what);
+    }
+    let mut clauses = Vec::new();
+    foreign_keys_off(has, wanted, &mut clauses);
+    keys(has, wanted, flavour, Part::Drop, &mut clauses);
+    columns(has, wanted, flavour, &mut clauses);
+    keys(has, wanted, flavour, Part::Add, &mut clauses);
+    for (name, clause) in wanted.checks.iter().filter(|check| !has.checks.contains(check)) {
+        clauses.push(Sql::new("ADD CONSTRAINT ").name(name).text(" CHECK (").trusted(clause).text(")"));
+    }
+    for key in wanted.foreign_keys.iter().filter(|key| !has.foreign_keys.contains(key)) {
+        clauses.push(add_foreign_key(&key.name, key, flavour));
+    }
+    if has.collation != wanted.collation {
+        clauses.push(Sql::new("DEFAULT COLLATE = ").trusted(&wanted.collation));
+    }
+    if has.comment != wanted.comment {
+        clauses.push(Sql::new("COMMENT = ").literal(&wanted.comment));
+    }
+    Ok(clauses)
+}
+
+/// One ALTER of these clauses.
+#[must_use]
+pub fn alter(table: &TableName, clauses: &[Sql]) -> Sql {
+    Sql::new("ALTER TABLE ").table(table).text(" ").join(", ", clauses.iter().cloned())
+}
+
+fn foreign_keys_off(has: &TableShape, wanted: &TableShape, clauses: &mut Vec<Sql>) {
+    for key in has.foreign_keys.iter().filter(|key| !wanted.foreign_keys.contains(key)) {
+        clauses.push(Sql::new("DROP FOREIGN KEY ").name(&key.name));
+    }
+    for (name, _) in has.checks.iter().filter(|check| !wanted.checks.contains(check)) {
+        clauses.push(Sql::new("DROP CONSTRAINT ").name(name));
+    }
+}
+
+fn columns(has: &TableShape, wanted: &TableShape, flavour: Flavour, clauses: &mut Vec<Sql>) {
+    for column in has.columns.iter().filter(|column| wanted.column(&column.name).is_none()) {
+        clauses.push(Sql::new("DROP COLUMN ").name(&column.name));
+    }
+    let kept = |table: &TableShape, other: &TableShape| -> Vec<String> {
+        let both = table.columns.iter().filter(|column| other.column(&column.name).is_some());
+        both.map(|column| column.name.as_str().to_lowercase()).collect()
+    };
+    let moved = kept(has, wanted) != kept(wanted, has);
+    let mut before: Option<&Ident> = None;
+    for column in &wanted.columns {
+        let place = match before {
+            None => Sql::new(" FIRST"),
+            Some(name) => Sql::new(" AFTER ").name(name),
+        };
+        match has.column(&column.name) {
+            None => clauses.push(Sql::new("ADD COLUMN ").sql(&definition(column, flavour)).sql(&place)),
+            Some(old) if old == column && !moved => {}
+            Some(old) => {
+                let place = if moved { place } else { Sql::new("") };
+                let change = Sql::new("CHANGE COLUMN ").name(&old.name).text(" ").sql(&definition(column, flavour));
+                clauses.push(change.sql(&place));
+            }
+        }
+        before = Some(&column.name);
+    }
+}
+
+/// A column as CREATE TABLE would have it. What a server prints of types, defaults and expressions it also reads.
+fn definition(column: &Column, flavour: Flavour) -> Sql {
+    let mut sql = Sql::new("").name(&column.name).text(" ").trusted(&column.column_type);
+    if let (Some(charset), Some(collation)) = (&column.charset, &column.collation) {
+        sql = sql.text(" CHARACTER SET ").trusted(charset).text(" COLLATE ").trusted(collation);
+    }
+    if let (Some(kind), Some(expression)) = (column.generated, &column.expression) {
+        sql = sql.text(" AS (").trusted(expression).text(match kind {
+            Generated::Virtual => ") VIRTUAL",
+            Generated::Stored => ") STORED",
+        });
+    } else {
+        sql = sql.text(if column.nullable { " NULL" } else { " NOT NULL" });
+        if let Some(default) = &column.default {
+            sql = sql.text(" DEFAULT ").sql(&self::default(column, default, flavour));
+        }
+        if column.auto_increment() {
+            sql = sql.text(" AUTO_INCREMENT");
+        }
+        if let Some((_, when)) = column.extra.split_once("on update ") {
+            sql = sql.text(" ON UPDATE ").trusted(when);
+        }
+    }
+    if column.invisible {
+        sql = sql.text(" INVISIBLE");
+    }
+    if column.comment.is_empty() { sql } else { sql.text(" COMMENT ").literal(&column.comment) }
+}
+
+/// MariaDB prints defaults as it reads them; MySQL prints literals bare and marks the rest.
+fn default(column: &Column, text: &str, flavour: Flavour) -> Sql {
+    let now = text.to_ascii_lowercase().starts_with("current_timestamp");
+    match flavour {
+        Flavour::MariaDb => Sql::new("").trusted(text),
+        Flavour::MySql if now => Sql::new("").trusted(text),
+        Flavour::MySql if column.extra.contains("default_generated") => Sql::new("(").trusted(text).text(")"),
+        Flavour::MySql => Sql::new("").literal(text),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Drop,
+    Add,
+}
+
+fn keys(has: &TableShape, wanted: &TableShape, flavour: Flavour, part: Part, clauses: &mut Vec<Sql>) {
+    match part {
+        Part::Drop => {
+            for key in has.keys.iter().filter(|key| !wanted.keys.contains(key)) {
+                clauses.push(match key.kind {
+                    KeyKind::Primary => Sql::new("DROP PRIMARY KEY"),
+                    KeyKind::Unique | KeyKind::UniqueHash | KeyKind::Plain | KeyKind::Fulltext | KeyKind::Spatial => {
+                        Sql::new("DROP KEY ").name(&key.name)
+                    }
+                });
+            }
+        }
+        Part::Add => {
+            clauses.extend(wanted.keys.iter().filter(|key| !has.keys.contains(key)).map(|key| add_key(key, flavour)))
+        }
+    }
+}
+
+/// The clause that makes a key.
+#[must_use]
+pub fn add_key(key: &Key, flavour: Flavour) -> Sql {
+    let part = |part: &KeyPart| {
+        let mut sql = match (&part.column, &part.expression) {
+            (Some(column), _) => Sql::new("").name(column),
+            (None, expression) => Sql::new("(").trusted(expression.as_deref().unwrap_or_default()).text(")"),
+        };
+        if let Some(prefix) = part.prefix {
+            sql = sql.text("(").number(prefix.into()).text(")");
+        }
+        if part.descending { sql.text(" DESC") } else { sql }
+    };
+    let named = |kind: &'static str| Sql::new(kind).name(&key.name);
+    let head = match key.kind {
+        KeyKind::Primary => Sql::new("ADD PRIMARY KEY"),
+        KeyKind::Unique | KeyKind::UniqueHash => named("ADD UNIQUE KEY "),
+        KeyKind::Plain => named("ADD KEY "),
+        KeyKind::Fulltext => named("ADD FULLTEXT KEY "),
+        KeyKind::Spatial => named("ADD SPATIAL KEY "),
+    };
+    let mut sql = head.text(" (").join(", ", key.parts.iter().map(part)).text(")");
+    if !key.comment.is_empty() {
+        sql = sql.text(" COMMENT ").literal(&key.comment);
+    }
+    match (key.visible, flavour) {
+        (true, _) => sql,
+        (false, Flavour::MariaDb) => sql.text(" IGNORED"),
+        (false, Flavour::MySql) => sql.text(" INVISIBLE"),
+    }
+}
+
+/// Number and sum of all rows, every column's bytes with their length; the same on two nodes exactly when the rows are.
+#[must_use]
+pub fn row_sum(table: &TableName, columns: &[Column], hash: RowHash) -> Sql {
+    let stored = columns.iter().filter(|column| column.generated.is_none());
+    let piece = |column: &Column| {
+        let bytes = || Sql::new("CAST(").name(&column.name).text(" AS BINARY)");
+        Sql::new("IFNULL(CONCAT(LENGTH(").sql(&bytes()).text("),':',").sql(&bytes()).text("),'N')")
+    };
+    let text = || Sql::new("CONCAT(").join(", ',', ", stored.clone().map(piece)).text(")");
+    let number = match hash {
+        RowHash::CrcProduct => Sql::new("CRC32(").sql(&text()).text(")*CRC32C(").sql(&text()).text(")"),
+        RowHash::Sha224 => Sql::new("CAST(CONV(LEFT(SHA2(").sql(&text()).text(", 224), 16), 16, 10) AS UNSIGNED)"),
+    };
+    Sql::new("SELECT CONCAT(COUNT(*), ':', COALESCE(BIT_XOR(").sql(&number).text("), 0)) FROM ").table(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, kind: &str, default: Option<&str>) -> Column {
+        Column {
+            name: Ident::new(name).unwrap(),
+            data_type: kind.split('(').next().unwrap().into(),
+            column_type: kind.into(),
+            nullable: default == Some("NULL"),
+            default: default.map(str::to_owned),
+            extra: String::new(),
+            charset: None,
+            collation: None,
+            generated: None,
+            expression: None,
+            invisible: false,
+            comment: String::new(),
+        }
+    }
+
+    fn table(columns: Vec<Column>) -> TableShape {
+        TableShape { columns, ..TableShape::default() }
+    }
+
+    fn told(has: &TableShape, wanted: &TableShape) -> String {
+        let clauses = clauses(has, wanted, Flavour::MariaDb).unwrap();
+        clauses.iter().map(Sql::as_str).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn says_what_makes_one_table_like_another() {
+        let id = || column("id", "int(11)", None);
+        let d = |kind: &str| column("d", kind, Some("NULL"));
+        let wanted = table(vec![id(), d("varchar(10)")]);
+        assert_eq!(told(&wanted, &wanted), "");
+        let other = table(vec![id(), d("int(11)")]);
+        assert_eq!(told(&other, &wanted), "CHANGE COLUMN `d` `d` varchar(10) NULL DEFAULT NULL");
+        let less = table(vec![id()]);
+        assert_eq!(told(&less, &wanted), "ADD COLUMN `d` varchar(10) NULL DEFAULT NULL AFTER `id`");
+        let more = table(vec![id(), d("varchar(10)"), column("e`", "int(11)", None)]);
+        assert_eq!(told(&more, &wanted), "DROP COLUMN `e```");
+        let moved = table(vec![d("varchar(10)"), id()]);
+        let both = "CHANGE COLUMN `id` `id` int(11) NOT NULL FIRST; \
+                    CHANGE COLUMN `d` `d` varchar(10) NULL DEFAULT NULL AFTER `id`";
+        assert_eq!(told(&moved, &wanted), both);
+    }
+
+    #[test]
+    fn what_no_clause_makes_equal_is_said() {
+        let one = table(Vec::new());
+        let other = TableShape { engine: "Aria".into(), ..one.clone() };
+        assert_eq!(clauses(&one, &other, Flavour::MariaDb), Err("the storage engine"));
+    }
+}

@@ -1,0 +1,143 @@
+//! One node that has a table otherwise: made equal again, on that node alone, with the proof.
+
+use std::time::Duration;
+
+use crate::child::prepare;
+use crate::prove_rsu::alone_on;
+use crate::support::{Call, Ended, TestCluster, exclusive, tell};
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+async fn repair(test: &TestCluster, more: &[&str]) -> Ended {
+    let table = test.table("t").to_string();
+    tell(&test.nodes()[0], &[&["repair", "--table", &table], more].concat()).await
+}
+
+fn said(ended: &Ended) -> String {
+    ended.events.iter().map(ToString::to_string).collect::<String>() + &ended.said
+}
+
+/// Whether `check` finds the nodes equal.
+async fn equal(test: &TestCluster) -> bool {
+    let ended = tell(&test.nodes()[1], &["check", "--schema", test.schema.as_str()]).await;
+    ended.code == Some(0)
+}
+
+const TABLE: &str = "CREATE TABLE t (id INT PRIMARY KEY, a INT, b VARCHAR(30) NOT NULL DEFAULT 'it''s', c INT COMMENT 'a \\\\ b', \
+                     e ENUM('x','y'), d DATETIME(3) NULL ON UPDATE CURRENT_TIMESTAMP(3), g INT AS (a + 1) VIRTUAL, \
+                     UNIQUE KEY ua (a), KEY kb (b(5) DESC, c) COMMENT 'why', CONSTRAINT ca CHECK (c > 0)) COMMENT = 'orders'";
+
+#[tokio::test]
+async fn a_node_with_another_table_gets_the_majoritys() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(test, &[TABLE, "INSERT INTO t (id, a, b, c) VALUES (1, 1, 'a', 1), (2, 2, 'b', 2)"]).await;
+        let drifts = [
+            "ADD COLUMN f INT",
+            "DROP COLUMN e",
+            "MODIFY b VARCHAR(60) NOT NULL DEFAULT 'it''s'",
+            "ALTER b SET DEFAULT 'its'",
+            "ADD KEY kc (c)",
+            "DROP KEY kb",
+            "DROP KEY kb, ADD KEY kb (b, c)",
+            "DROP KEY ua",
+            "MODIFY e ENUM('y','x') FIRST",
+            "MODIFY c INT COMMENT 'other'",
+            "DROP CONSTRAINT ca",
+            "COMMENT = 'other'",
+            "DROP COLUMN g, ADD COLUMN h INT FIRST, ADD KEY kh (h), RENAME COLUMN e TO ee",
+        ];
+        for drift in drifts {
+            alone_on(test, 2, drift).await;
+            assert!(!equal(test).await, "{drift}: no drift to repair");
+            let ended = repair(test, &["--yes"]).await;
+            assert_eq!(ended.code, Some(0), "{drift}: {}", said(&ended));
+            assert!(said(&ended).contains("equal on every node, its rows too"), "{drift}: {}", said(&ended));
+            assert!(equal(test).await, "{drift}: still different");
+        }
+        let again = repair(test, &["--yes"]).await;
+        assert_eq!(again.code, Some(0), "nothing to repair: {}", said(&again));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_proven_is_not_called_repaired() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(test, &["CREATE TABLE t (id INT PRIMARY KEY, a INT)", "INSERT INTO t VALUES (1, 1), (2, 2)"]).await;
+        // Asked, and nobody to answer: nothing is done.
+        alone_on(test, 2, "ADD KEY ka (a)").await;
+        let asked = repair(test, &[]).await;
+        assert_eq!(asked.code, Some(2), "{}", said(&asked));
+        assert!(!equal(test).await, "nobody said yes");
+        // Three nodes, three tables: no majority, until somebody says which is right.
+        alone_on(test, 1, "ADD KEY kb (id, a)").await;
+        let tie = repair(test, &["--yes"]).await;
+        assert_eq!(tie.code, Some(4), "{}", said(&tie));
+        let unknown = repair(test, &["--yes", "--like", "n9"]).await;
+        assert_eq!(unknown.code, Some(2), "{}", said(&unknown));
+        assert!(said(&unknown).contains("n1, n2, n3"), "{}", said(&unknown));
+        let like = repair(test, &["--yes", "--like", "n2"]).await;
+        assert_eq!(like.code, Some(0), "{}", said(&like));
+        assert!(equal(test).await);
+        // The same shape, and yet a row that only one node has.
+        alone_on(test, 2, "ADD COLUMN z INT").await;
+        let table = test.table("t").quoted();
+        test.plain(2).run(&["SET SESSION wsrep_on = OFF", &format!("UPDATE {table} SET a = 7 WHERE id = 1")]).await;
+        let rows = repair(test, &["--yes"]).await;
+        assert_eq!(rows.code, Some(4), "{}", said(&rows));
+        assert!(said(&rows).contains("rows differ"), "{}", said(&rows));
+        test.plain(2).run(&["SET SESSION wsrep_on = OFF", &format!("UPDATE {table} SET a = 1 WHERE id = 1")]).await;
+        // What no ALTER of driftless makes equal.
+        alone_on(test, 2, "ROW_FORMAT = COMPRESSED").await;
+        let beyond = repair(test, &["--yes"]).await;
+        assert_eq!(beyond.code, Some(3), "{}", said(&beyond));
+        assert!(said(&beyond).contains("row format"), "{}", said(&beyond));
+        alone_on(test, 2, "ROW_FORMAT = DYNAMIC").await;
+        let missing = tell(&test.nodes()[0], &["repair", "--yes", "--table", "nobody.nothing"]).await;
+        assert_eq!(missing.code, Some(3), "{}", said(&missing));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+#[tokio::test]
+async fn a_node_with_writers_is_waited_for() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(
+            test,
+            &["CREATE TABLE t (id INT PRIMARY KEY, a INT)", "CREATE TABLE w (id INT PRIMARY KEY AUTO_INCREMENT)"],
+        )
+        .await;
+        alone_on(test, 2, "ADD KEY ka (a)").await;
+        let server = test.plain(2);
+        let insert = format!("INSERT INTO {} () VALUES ()", test.table("w").quoted());
+        let stop = tokio_util::sync::CancellationToken::new();
+        let writing = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                while !stop.is_cancelled() {
+                    server.run(&[&insert]).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        });
+        let late = repair(test, &["--yes", "--patience", "4s"]).await;
+        assert_ne!(late.code, Some(0), "{}", said(&late));
+        assert!(said(&late).contains("n3 is not without writers"), "{}", said(&late));
+        assert!(!equal(test).await, "it was not changed");
+        let table = test.table("t").to_string();
+        let call = Call::start(&test.nodes()[0], &["repair", "--yes", "--table", &table]);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stop.cancel();
+        writing.await.unwrap();
+        let ended = call.end(Duration::from_secs(60)).await;
+        assert_eq!(ended.code, Some(0), "{}", said(&ended));
+        assert!(equal(test).await);
+    };
+    test.bounded(LIMIT, work).await;
+}
