@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod check;
 pub mod copy;
 pub mod cutover;
+pub mod proxy;
 pub mod throttle;
 pub mod verify;
 

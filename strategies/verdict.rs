@@ -151,6 +151,8 @@ reason_codes! {
     NodeDrained = "node-drained",
     /// No node can get a state transfer while the change runs.
     StateTransfer = "state-transfer",
+    /// The proxy knows no such node.
+    ProxyUnknown = "proxy-unknown",
     /// A lint is allowed that the change does not give.
     IdlePermission = "idle-permission",
     /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.

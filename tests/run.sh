@@ -14,6 +14,7 @@ need mariadb-server mariadb-install-db
 need mariadb-client mariadb
 need galera-4 /usr/lib/galera/libgalera_smm.so
 need rsync rsync
+need haproxy haproxy
 need lsof lsof
 need iproute2 ss
 need gcc cc

@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 10] = [
     &["config", "ddl"],
     &["mysql"],
     &["discover", "inspect"],
-    &["check", "copy", "verify", "throttle", "cutover"],
+    &["check", "copy", "verify", "throttle", "cutover", "proxy"],
     &["engine"],
     &["demo"],
     &["report"],

@@ -43,7 +43,7 @@ pub(super) enum Command {
     /// Switch although --postpone-cutover-file says wait
     Cutover(JobArgs),
     /// Stop a job and undo it: triggers and shadow go, the table stays as it was
-    Abort(JobArgs),
+    Abort(AbortArgs),
     /// Remove what jobs left behind: objects of jobs that are over, old journal entries
     Cleanup(CleanupArgs),
     /// Start a throwaway three-node cluster, change a table under load and show the proof
@@ -279,6 +279,31 @@ impl PaceArgs {
     }
 }
 
+/// What stands between applications and nodes, for `--strategy rsu`.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Proxy (--strategy rsu)")]
+pub(super) struct ProxyArgs {
+    /// Drain each node in this HAProxy for its turn: its runtime socket, a path or HOST:PORT; repeatable
+    #[arg(long, value_name = "SOCKET")]
+    pub(super) haproxy: Vec<String>,
+    /// Take a node out by this command (sh -c; DRIFTLESS_NODE, DRIFTLESS_ADDRESS are set)
+    #[arg(long, value_name = "COMMAND", requires = "undrain_command")]
+    pub(super) drain_command: Option<String>,
+    /// Put it back by this command
+    #[arg(long, value_name = "COMMAND", requires = "drain_command")]
+    pub(super) undrain_command: Option<String>,
+    /// Nodes that an earlier run of the job has left out are put back already
+    #[arg(long)]
+    pub(super) put_back: bool,
+}
+
+impl ProxyArgs {
+    /// Whether driftless is to take nodes out.
+    pub(super) fn any(&self) -> bool {
+        !self.haproxy.is_empty() || self.drain_command.is_some()
+    }
+}
+
 /// `driftless run`
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
@@ -303,6 +328,9 @@ pub(super) struct RunArgs {
     /// Pace and limits.
     #[command(flatten)]
     pub(super) pace: PaceArgs,
+    /// What stands before the nodes.
+    #[command(flatten)]
+    pub(super) proxy: ProxyArgs,
     /// How to show it.
     #[command(flatten)]
     pub(super) show: ShowArgs,
@@ -366,6 +394,17 @@ pub(super) struct StatusArgs {
     /// How to show it.
     #[command(flatten)]
     pub(super) show: ShowArgs,
+}
+
+/// `driftless abort`
+#[derive(Args, Debug)]
+pub(super) struct AbortArgs {
+    /// The job and the servers.
+    #[command(flatten)]
+    pub(super) job: JobArgs,
+    /// What stands before the nodes.
+    #[command(flatten)]
+    pub(super) proxy: ProxyArgs,
 }
 
 /// Commands on one job.

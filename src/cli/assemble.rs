@@ -9,7 +9,7 @@ use driftless_strategies::plan::Step;
 use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, trigger_copy};
 use tokio_util::sync::CancellationToken;
 
-use super::args::PaceArgs;
+use super::args::{PaceArgs, ProxyArgs};
 use super::error::CliError;
 use crate::config::SystemClock;
 use crate::copy::sizer;
@@ -45,6 +45,7 @@ pub(super) struct Parts<'a> {
     pub(super) alter: Alter,
     pub(super) row_bytes: u64,
     pub(super) pace: &'a PaceArgs,
+    pub(super) proxy: &'a ProxyArgs,
     pub(super) postpone: Option<PathBuf>,
     pub(super) max_transaction_age: Duration,
     pub(super) clock: Arc<SystemClock>,

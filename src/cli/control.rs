@@ -7,7 +7,7 @@ use driftless_strategies::Work;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Format, JobArgs, PaceArgs, StatusArgs};
+use super::args::{AbortArgs, Format, JobArgs, PaceArgs, ProxyArgs, StatusArgs};
 use super::error::CliError;
 use super::gather::Servers;
 use super::{assemble, direct, run, terminal};
@@ -148,7 +148,8 @@ fn dead(owner: &str) -> bool {
         && pid.parse().is_ok_and(|pid| run::process_start(pid).as_deref() != Some(start))
 }
 
-pub(super) async fn abort(args: &JobArgs) -> Result<ExitCode, CliError> {
+pub(super) async fn abort(args: &AbortArgs) -> Result<ExitCode, CliError> {
+    let (args, proxy) = (&args.job, &args.proxy);
     let servers = Servers::of(&args.connect)?;
     let store = servers.journal().await?;
     let entry = find(&store, args.job.as_deref()).await?;
@@ -167,7 +168,7 @@ pub(super) async fn abort(args: &JobArgs) -> Result<ExitCode, CliError> {
     if entry.held() && !dead(&entry.owner) {
         return wait_for_abort(&store, &entry).await;
     }
-    undo_here(&servers, &store, &entry).await
+    undo_here(&servers, &store, &entry, proxy).await
 }
 
 /// The process that works on the job undoes it.
@@ -195,7 +196,12 @@ async fn wait_for_abort(store: &JournalStore, entry: &Entry) -> Result<ExitCode,
 }
 
 /// Nobody works on the job: this process undoes it.
-async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Result<ExitCode, CliError> {
+async fn undo_here(
+    servers: &Servers,
+    store: &JournalStore,
+    entry: &Entry,
+    proxy: &ProxyArgs,
+) -> Result<ExitCode, CliError> {
     let discovered = servers.discover().await?;
     run::same_cluster(&entry.job.plan, &discovered)?;
     let Some(first) = discovered.members.first() else {
@@ -230,6 +236,7 @@ async fn undo_here(servers: &Servers, store: &JournalStore, entry: &Entry) -> Re
         alter,
         row_bytes: 0,
         pace: &pace,
+        proxy,
         postpone: None,
         max_transaction_age: limits.old_transaction,
         clock,

@@ -9,12 +9,15 @@ use super::error::CliError;
 use crate::cutover::direct::{Ground, TableItself};
 use crate::cutover::rolling::Turns;
 use crate::engine::altering::{Altering, Limits, Ports};
+use crate::engine::draining::Draining;
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{DirectOutlook, direct_expectation};
 use crate::engine::rolling::Turning;
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
-use crate::ports::journal::Journal;
+use crate::ports::journal::{Journal, Movable};
+use crate::ports::proxy::{Backend, Proxy};
+use crate::proxy::{All, Commands, Haproxy};
 use crate::throttle::Sampler;
 
 /// The engine of one ALTER, for a job whose lease is held.
@@ -43,9 +46,31 @@ pub(super) fn turning(
         spec: spec.clone(),
         job: entry.job.id.clone(),
         token: entry.token(),
-        journal: rooms.journal,
+        journal: Arc::clone(&rooms.journal) as Arc<dyn Movable>,
     };
-    Ok(Turning::new(rooms.ports, Arc::new(turns), limits(parts), entry.job, spec, parts.stop.clone()))
+    let draining = Draining {
+        proxy: proxy(parts),
+        drains: rooms.journal,
+        nodes: parts
+            .discovered
+            .members
+            .iter()
+            .map(|member| Backend { name: member.node.name.clone(), address: member.node.address.clone() })
+            .collect(),
+        put_back: parts.proxy.put_back,
+        now: tokio::sync::Mutex::default(),
+    };
+    let turns = Arc::new(turns);
+    Ok(Turning::new(rooms.ports, turns, draining, limits(parts), entry.job, spec, parts.stop.clone()))
+}
+
+/// What stands before the nodes, as flags name it.
+fn proxy(parts: &Parts<'_>) -> Option<Arc<dyn Proxy>> {
+    let args = parts.proxy;
+    let haproxies = args.haproxy.iter().map(|socket| Arc::new(Haproxy { socket: socket.clone() }) as Arc<dyn Proxy>);
+    let commands = args.drain_command.clone().zip(args.undrain_command.clone());
+    let commands = commands.map(|(drain, undrain)| Arc::new(Commands { drain, undrain }) as Arc<dyn Proxy>);
+    args.any().then(|| Arc::new(All(haproxies.chain(commands).collect())) as Arc<dyn Proxy>)
 }
 
 fn limits(parts: &Parts<'_>) -> Limits {

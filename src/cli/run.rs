@@ -104,6 +104,10 @@ async fn run_one(args: &RunArgs, servers: &Servers, json: Option<&Arc<dyn Output
             Err(CliError::Refused(in_the_way(&gathered.judged.decision)))
         };
     };
+    if args.proxy.any() && !matches!(plan.work, Work::Rolling(_)) {
+        let what = format!("--haproxy and --drain-command are for --strategy rsu, and the plan is {}", plan.strategy);
+        return Err(CliError::Usage(what, "leave them out, or ask for --strategy rsu".into()));
+    }
     if !args.yes && !terminal::confirm("Run this plan?")? {
         return Err(CliError::Usage("not confirmed; nothing was changed".into(), "answer y, or add --yes".into()));
     }
@@ -206,6 +210,7 @@ pub(super) async fn carry_out(
         alter: stage.alter,
         row_bytes: stage.row_bytes,
         pace: &args.pace,
+        proxy: &args.proxy,
         postpone: args.postpone_cutover_file.clone(),
         max_transaction_age: args.change.max_transaction_age,
         clock: Arc::clone(&clock),

@@ -86,12 +86,15 @@ impl Turns {
 
 #[async_trait::async_trait]
 impl Rolling for Turns {
-    async fn free(&self, node: &str) -> Result<(), Fault> {
+    async fn well(&self, node: &str) -> Result<(), Fault> {
         let away = self.discovered.members.iter().find(|member| member.node.name != node);
         let Some(away) = away else { return Err(Fault::Failed("failed to find a second node".into())) };
         self.journal.move_to(&away.server).await;
         self.watch.expect(self.expected()).await;
-        self.watch.fit(Phase::Altering).await?;
+        self.watch.fit(Phase::Altering).await
+    }
+
+    async fn free(&self, node: &str) -> Result<(), Fault> {
         self.watch.idle(node, self.needed()).await
     }
 

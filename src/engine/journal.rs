@@ -11,6 +11,7 @@ use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Movable, Phase, Watermark, Wishes};
 use crate::ports::objects::Keep;
+use crate::ports::proxy::Drains;
 use crate::ports::rows::Bound;
 use crate::ports::server::{ErrorKind, Row, Server};
 use crate::sql::journal as sql;
@@ -87,7 +88,8 @@ impl JournalStore {
     /// As from the server.
     pub async fn exists(&self) -> Result<bool, Fault> {
         let there = self.session.lock().await.read(&sql::present()).await?;
-        Ok(sql::TABLES.iter().all(|name| there.iter().any(|row| row.text(0).as_deref() == Some(*name))))
+        // Tables that an older version did not make are made by the next job.
+        Ok(there.iter().any(|row| row.text(0).as_deref() == Some("job")))
     }
 
     /// Records a new job and takes its lease.
@@ -283,6 +285,30 @@ impl Movable for HeldJournal {
         if session.address() != server.address() {
             *session = KeptSession::new(Arc::clone(server), Vec::new());
         }
+    }
+}
+
+#[async_trait::async_trait]
+impl Drains for HeldJournal {
+    async fn taken_out(&self) -> Result<Vec<String>, Fault> {
+        let mut session = self.session.lock().await;
+        let there = session.read(&sql::present()).await?;
+        // Made by `prepare`, when the job is younger than the table.
+        if !there.iter().any(|row| row.text(0).as_deref() == Some("drain")) {
+            return Ok(Vec::new());
+        }
+        let rows = session.read(&sql::drained(&self.id)).await?;
+        Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    async fn take_out(&self, node: &str) -> Result<(), Fault> {
+        self.session.lock().await.write(&sql::drain(&self.id, node)).await?;
+        Ok(())
+    }
+
+    async fn put_back(&self, node: &str) -> Result<(), Fault> {
+        self.session.lock().await.write(&sql::undrained(&self.id, node)).await?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ pub mod altering;
 mod altering_tests;
 mod beating;
 pub mod copying;
+pub mod draining;
 pub mod ending;
 mod helm;
 pub mod journal;

@@ -7,6 +7,7 @@ use driftless_strategies::{DirectSpec, Step};
 use tokio_util::sync::CancellationToken;
 
 use super::altering::{Limits, Ports};
+use super::draining::Draining;
 use super::ending::{Ending, Tally};
 use super::helm::{Helm, LOOK};
 use super::standing::{Side, side, words};
@@ -27,6 +28,7 @@ const ODD_LOOKS: u32 = 12;
 pub struct Turning {
     ports: Ports,
     turns: Arc<dyn Rolling>,
+    draining: Draining,
     limits: Limits,
     spec: DirectSpec,
     helm: Helm,
@@ -41,13 +43,14 @@ impl Turning {
     pub fn new(
         ports: Ports,
         turns: Arc<dyn Rolling>,
+        draining: Draining,
         limits: Limits,
         job: Job,
         spec: DirectSpec,
         stop: CancellationToken,
     ) -> Self {
         let helm = Helm::new(ports.hands(limits.attempts), job, stop);
-        Self { ports, turns, limits, spec, helm }
+        Self { ports, turns, draining, limits, spec, helm }
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
@@ -77,8 +80,11 @@ impl Turning {
                 self.helm.hold(true).await?;
                 self.helm.enter(Phase::Altering).await?;
             }
-            // The ALTER of a process that was killed may still be on its way.
-            Phase::Altering => self.ports.clock.sleep(LATE_ALTER).await,
+            Phase::Altering => {
+                // The ALTER of a process that was killed may still be on its way.
+                self.ports.clock.sleep(LATE_ALTER).await;
+                self.put_back().await?;
+            }
             Phase::Done => return Ok(()),
             Phase::Undoing | Phase::Undone => return Err(self.close().await),
             at @ (Phase::Shadowing
@@ -104,8 +110,24 @@ impl Turning {
                 self.helm.hold(false).await?;
             }
             let untouched = sides.iter().all(|(_, side)| *side == Side::Before);
-            self.one(&node, way, untouched).await?;
+            self.turn_of(&node, way, untouched).await?;
         }
+    }
+
+    /// One node's turn: out of the proxy, that way, and back, whatever came of it.
+    async fn turn_of(&mut self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
+        let at = self.helm.job.phase;
+        let done = self.one(node, way, untouched).await;
+        let back = self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await;
+        done?;
+        back.map_err(|fault| Ending::of(fault, at).job_stays(at))
+    }
+
+    /// Puts back what an earlier run has left out of the proxy.
+    async fn put_back(&self) -> Result<(), Ending> {
+        let at = self.helm.job.phase;
+        let back = self.draining.left_out(self.turns.as_ref(), self.ports.clock.as_ref()).await;
+        back.map_err(|fault| Ending::of(fault, at).job_stays(at))
     }
 
     /// Takes one node that way, however often it must be tried.
@@ -184,6 +206,8 @@ impl Turning {
         if let Gate::Closed { why } = self.ports.pace.gate() {
             return Err(Fault::Busy(why));
         }
+        self.turns.well(node).await?;
+        self.draining.out(node).await?;
         self.turns.free(node).await?;
         // A job that was taken over while this process slept or looked must not act.
         self.ports.journal.beat().await.map(|_| ())
@@ -285,6 +309,7 @@ impl Turning {
                 | Phase::Finishing => {
                     self.helm.enter(Phase::Undoing).await?;
                     self.ports.clock.sleep(LATE_ALTER).await;
+                    self.put_back().await?;
                     self.all(Way::Back).await?;
                     self.well().await?;
                 }

@@ -8,13 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::altering::Limits;
 use super::altering_tests::{Answer, Has, NEW, ODD, OLD, Script, World, busy, fine, job, lost, no, ports, word, world};
+use super::draining::Draining;
 use super::rolling::Turning;
 use crate::error::Fault;
 use crate::ports::journal::{Job, Phase};
+use crate::ports::proxy::Drains;
 use crate::ports::rolling::{Rolling, Way};
 
 #[async_trait::async_trait]
 impl Rolling for World {
+    async fn well(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
     async fn free(&self, node: &str) -> Result<(), Fault> {
         let answer = self.ready.lock().unwrap().pop_front().map_or(Ok(()), |answer| answer());
         if answer.is_ok() {
@@ -50,11 +55,33 @@ fn rolling(phase: Phase) -> Job {
     job
 }
 
+/// Nobody stands before the nodes; and nobody was taken out.
+struct NoDrains;
+
+#[async_trait::async_trait]
+impl Drains for NoDrains {
+    async fn taken_out(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+    async fn take_out(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn put_back(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn no_proxy() -> Draining {
+    let now = tokio::sync::Mutex::default();
+    Draining { proxy: None, drains: Arc::new(NoDrains), nodes: Vec::new(), put_back: false, now }
+}
+
 fn engine(world: &Arc<World>, phase: Phase) -> Turning {
     let job = rolling(phase);
     let Work::Rolling(spec) = job.plan.work.clone() else { panic!("a rolling plan") };
     let limits = Limits { attempts: 3, patience: Duration::from_secs(600) };
-    Turning::new(ports(world), Arc::clone(world) as Arc<dyn Rolling>, limits, job, spec, CancellationToken::new())
+    let turns = Arc::clone(world) as Arc<dyn Rolling>;
+    Turning::new(ports(world), turns, no_proxy(), limits, job, spec, CancellationToken::new())
 }
 
 /// The turns as they were taken.
@@ -165,11 +192,12 @@ async fn a_stop_ends_the_turn_and_an_undo_does_not_hear_it() {
     let stop = CancellationToken::new();
     stop.cancel();
     let turns = Arc::clone(&stopped) as Arc<dyn Rolling>;
-    let (ending, _, _) = Turning::new(ports(&stopped), turns, limits, job, spec.clone(), stop.clone()).run().await;
+    let (ending, _, _) =
+        Turning::new(ports(&stopped), turns, no_proxy(), limits, job, spec.clone(), stop.clone()).run().await;
     assert_eq!(word(&ending), "stopped", "{ending:?}");
     let undone = world([NEW, OLD], &[(fine, [OLD; 2])]);
     let turns = Arc::clone(&undone) as Arc<dyn Rolling>;
     let job = rolling(Phase::Altering);
-    let (ending, _, _) = Turning::new(ports(&undone), turns, limits, job, spec, stop).undo().await;
+    let (ending, _, _) = Turning::new(ports(&undone), turns, no_proxy(), limits, job, spec, stop).undo().await;
     assert_eq!(word(&ending), "undone", "{ending:?}");
 }

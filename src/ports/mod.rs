@@ -11,6 +11,7 @@ pub mod members;
 pub mod nodes;
 pub mod objects;
 pub mod pace;
+pub mod proxy;
 pub mod report;
 pub mod rolling;
 pub mod rows;

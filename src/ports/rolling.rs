@@ -14,8 +14,13 @@ pub enum Way {
 /// One node's turn. What the nodes have is asked of `ports::direct::Direct`.
 #[async_trait::async_trait]
 pub trait Rolling: Send + Sync {
-    /// Passes when every node is well, that one has no writer and no open transaction on the table, and the others can
-    /// keep what it will miss. Takes a second. The journal is written through another node from then on.
+    /// Passes when every node is well. The journal is written through another node than that one from then on.
+    ///
+    /// # Errors
+    /// `Busy` with what it waits for; `Refused` when waiting does not help.
+    async fn well(&self, node: &str) -> Result<(), Fault>;
+    /// Passes when that one has no writer and no open transaction on the table, and the others can keep what it will miss.
+    /// Takes a second.
     ///
     /// # Errors
     /// `Busy` with what it waits for; `Refused` when waiting does not help.

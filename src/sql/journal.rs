@@ -25,7 +25,7 @@ pub fn read_bound(text: &str) -> Option<Bound> {
 }
 
 /// The names of the journal's tables.
-pub const TABLES: [&str; 4] = ["job", "chunk", "conflict", "gate"];
+pub const TABLES: [&str; 5] = ["job", "chunk", "conflict", "gate", "drain"];
 
 /// Tables of the journal that are there.
 #[must_use]
@@ -87,8 +87,36 @@ pub fn create_table(name: &str) -> Option<Sql> {
              hits TINYINT NOT NULL, \
              is_open TINYINT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
         )),
+        "drain" => Some(Sql::new(
+            "CREATE TABLE IF NOT EXISTS `driftless`.`drain` (\
+             job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+             node VARCHAR(255) COLLATE utf8mb4_bin NOT NULL, \
+             PRIMARY KEY (job, node)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+        )),
         _ => None,
     }
+}
+
+/// Nodes that a job has taken out of the proxy.
+#[must_use]
+pub fn drained(id: &JobId) -> Sql {
+    Sql::new("SELECT node FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" ORDER BY node")
+}
+
+/// Says that a node is about to be taken out.
+#[must_use]
+pub fn drain(id: &JobId, node: &str) -> Sql {
+    Sql::new("INSERT IGNORE INTO `driftless`.`drain` (job, node) VALUES (")
+        .string(&id.0)
+        .text(", ")
+        .string(node)
+        .text(")")
+}
+
+/// Says that it is back.
+#[must_use]
+pub fn undrained(id: &JobId, node: &str) -> Sql {
+    Sql::new("DELETE FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" AND node = ").string(node)
 }
 
 /// What a new job's row holds.

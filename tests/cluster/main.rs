@@ -30,6 +30,7 @@ mod prove_crash;
 mod prove_native;
 mod prove_nodes;
 mod prove_noop;
+mod prove_proxy;
 mod prove_race;
 mod prove_repair;
 mod prove_rsu;

@@ -1,0 +1,67 @@
+//! The user's own commands.
+
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::error::Fault;
+use crate::ports::proxy::{Backend, Proxy, Taken};
+
+/// Longest time that a command may take; then it is killed.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Bytes of what a failed command said that are shown.
+const SHOWN: usize = 400;
+
+/// Two commands for `sh -c`, with `DRIFTLESS_NODE` (name) and `DRIFTLESS_ADDRESS` (`host:port`) in their environment.
+pub struct Commands {
+    /// Takes the node out.
+    pub drain: String,
+    /// Puts it back.
+    pub undrain: String,
+}
+
+async fn run(what: &str, command: &str, node: &Backend) -> Result<(), Fault> {
+    let mut sh = Command::new("sh");
+    sh.arg("-c").arg(command).env("DRIFTLESS_NODE", &node.name).env("DRIFTLESS_ADDRESS", &node.address);
+    sh.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let failed = |why: String| Fault::Failed(format!("failed to {what} {}: {why}", node.name));
+    match tokio::time::timeout(LIMIT, sh.output()).await {
+        Err(_) => Err(failed(format!("the command has not ended after {} s", LIMIT.as_secs()))),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Ok(Ok(ended)) if ended.status.success() => Ok(()),
+        Ok(Ok(ended)) => {
+            let said = String::from_utf8_lossy(&ended.stderr);
+            let said: String = said.trim().chars().take(SHOWN).collect();
+            Err(failed(format!("the command ended with {}: {said}", ended.status)))
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Proxy for Commands {
+    async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
+        run("drain", &self.drain, node).await.map(|()| Taken::Out)
+    }
+
+    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+        run("put back", &self.undrain, node).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn commands_know_the_node_and_their_failure_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("said");
+        let drain = format!("echo out $DRIFTLESS_NODE $DRIFTLESS_ADDRESS >> {}", file.display());
+        let commands = Commands { drain, undrain: "echo no such pool >&2; exit 3".into() };
+        let node = Backend { name: "n 2".into(), address: "10.0.0.2:3306".into() };
+        commands.drain(&node).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "out n 2 10.0.0.2:3306\n");
+        let Err(Fault::Failed(why)) = commands.undrain(&node).await else { panic!("it fails") };
+        assert!(why.contains("put back n 2") && why.contains("no such pool"), "{why}");
+    }
+}

@@ -1,0 +1,169 @@
+//! HAProxy by its runtime socket: `set server … state drain` and `ready`, which last until HAProxy is restarted.
+//!
+//! # Source
+//! HAProxy management guide, "Unix Socket commands"; tried against 2.6 (`tests/cluster/prove_proxy.rs`).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use driftless_strategies::Reason;
+use driftless_strategies::verdict::ReasonCode;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::error::Fault;
+use crate::ports::proxy::{Backend, Proxy, Taken};
+
+/// Longest wait for one answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// `srv_op_state` of a server that takes connections.
+const RUNNING: &str = "2";
+/// `srv_admin_state` of one that nobody has taken out, and of one that was drained by this socket.
+const READY: &str = "0";
+const DRAINED: &str = "8";
+
+/// One HAProxy.
+pub struct Haproxy {
+    /// Its runtime socket: a path, or `host:port`.
+    pub socket: String,
+}
+
+/// One server of one backend, as `show servers state` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Server {
+    backend: String,
+    name: String,
+    address: String,
+    port: String,
+    operates: bool,
+    admin: String,
+}
+
+impl Haproxy {
+    fn failed(&self, why: impl std::fmt::Display) -> Fault {
+        Fault::Failed(format!("failed to ask HAProxy at {}: {why}", self.socket))
+    }
+
+    async fn ask(&self, command: &str) -> Result<String, Fault> {
+        let talk = async {
+            if self.socket.starts_with('/') || self.socket.starts_with('.') {
+                said(UnixStream::connect(&self.socket).await?, command).await
+            } else {
+                said(TcpStream::connect(&self.socket).await?, command).await
+            }
+        };
+        match tokio::time::timeout(LIMIT, talk).await {
+            Err(_) => Err(self.failed(format!("no answer within {} s", LIMIT.as_secs()))),
+            Ok(Err(error)) => Err(self.failed(error)),
+            Ok(Ok(answer)) => Ok(answer),
+        }
+    }
+
+    async fn servers(&self) -> Result<Vec<Server>, Fault> {
+        let answer = self.ask("show servers state").await?;
+        servers(&answer).ok_or_else(|| self.failed(format!("it does not show its servers' state: {}", answer.trim())))
+    }
+
+    /// The servers that are that node, one a backend.
+    async fn of<'a>(&self, all: &'a [Server], node: &Backend) -> Result<Vec<&'a Server>, Fault> {
+        let (host, port) = node.address.rsplit_once(':').unwrap_or((node.address.as_str(), ""));
+        let resolved = tokio::net::lookup_host(node.address.as_str()).await;
+        let addresses: Vec<String> =
+            resolved.map(|all| all.map(|address: SocketAddr| address.ip().to_string()).collect()).unwrap_or_default();
+        let is = |server: &&Server| {
+            let there = server.address == host || addresses.contains(&server.address);
+            (there && server.port == port) || server.name.eq_ignore_ascii_case(&node.name)
+        };
+        let found: Vec<&Server> = all.iter().filter(is).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let what = format!("HAProxy at {} knows no server {} ({})", self.socket, node.name, node.address);
+        let remedy = "name servers there as wsrep_node_name, or by the address that the node is reached at";
+        Err(Fault::Refused(Box::new(Reason::new(ReasonCode::ProxyUnknown, what, remedy))))
+    }
+
+    async fn set(&self, server: &Server, state: &str) -> Result<(), Fault> {
+        let answer = self.ask(&format!("set server {}/{} state {state}", server.backend, server.name)).await?;
+        // It says nothing when all is well.
+        if answer.trim().is_empty() { Ok(()) } else { Err(self.failed(answer.trim())) }
+    }
+}
+
+async fn said(mut stream: impl AsyncRead + AsyncWrite + Unpin, command: &str) -> std::io::Result<String> {
+    stream.write_all(format!("{command}\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// Reads `show servers state`; columns by their names, because versions add some.
+fn servers(answer: &str) -> Option<Vec<Server>> {
+    let mut lines = answer.lines().map(str::trim).filter(|line| !line.is_empty());
+    let header = lines.find(|line| line.starts_with("# "))?;
+    let names: Vec<&str> = header.trim_start_matches("# ").split_whitespace().collect();
+    let mut servers = Vec::new();
+    for line in lines {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let of = |name: &str| {
+            let place = names.iter().position(|column| *column == name)?;
+            fields.get(place).map(|field| (*field).to_owned())
+        };
+        servers.push(Server {
+            backend: of("be_name")?,
+            name: of("srv_name")?,
+            address: of("srv_addr")?,
+            port: of("srv_port")?,
+            operates: of("srv_op_state")? == RUNNING,
+            admin: of("srv_admin_state")?,
+        });
+    }
+    Some(servers)
+}
+
+#[async_trait::async_trait]
+impl Proxy for Haproxy {
+    async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
+        let all = self.servers().await?;
+        let own = self.of(&all, node).await?;
+        for server in &own {
+            let other = |one: &&Server| one.backend == server.backend && one.name != server.name;
+            if !all.iter().filter(other).any(|one| one.operates && one.admin == READY) {
+                let (backend, socket) = (&server.backend, &self.socket);
+                let what =
+                    format!("{} is the only server of backend {backend} of HAProxy at {socket} that is up", node.name);
+                return Err(Fault::Busy(what));
+            }
+        }
+        let mut taken = Taken::OutAlready;
+        for server in own.into_iter().filter(|server| server.admin == READY) {
+            self.set(server, "drain").await?;
+            taken = Taken::Out;
+        }
+        Ok(taken)
+    }
+
+    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+        let all = self.servers().await?;
+        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin == DRAINED) {
+            self.set(server, "ready").await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_read_by_the_names_of_their_columns() {
+        let answer = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\n\
+                      3 db 1 n1 127.0.0.1 2 0 1 - 4401\n3 db 2 n2 127.0.0.1 0 8 1 - 4402\n\n";
+        let all = servers(answer).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!((all[1].name.as_str(), all[1].port.as_str(), all[1].operates), ("n2", "4402", false));
+        assert_eq!(all[1].admin, DRAINED);
+        assert_eq!(servers("Unknown command\n"), None);
+    }
+}
