@@ -7,12 +7,12 @@ use crate::chunk_key::new_unique;
 use crate::convert::conversion;
 use crate::copy_spec::implicit_defaults;
 use crate::demand::{Demand, Order, channels, demand};
-use crate::facts::{DryRun, Facts, Topology};
+use crate::facts::{DryRun, Facts, Node, Topology};
 use crate::mapping::map_columns;
 use crate::name::{Ident, TableName};
-use crate::online::constant_default;
+use crate::online::{Algorithm, constant_default};
 use crate::plan::DirectSpec;
-use crate::shape::{Column, ForeignKey, TableShape};
+use crate::shape::{Column, ForeignKey, Key, KeyPart, TableShape};
 use crate::trigger_copy::settings;
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
@@ -87,7 +87,7 @@ pub(crate) fn judge(
     };
     reasons.extend(shapes(facts, &spec.target, alter, &wishes.allow_drop_add));
     match demand(facts, &spec, alter, order) {
-        Ok(demand) => reasons.extend(limits(&demand)),
+        Ok(demand) => reasons.extend(reformats(facts, alter, &demand).into_iter().chain(limits(&demand))),
         Err(reason) => reasons.push(reason),
     }
     if reasons.is_empty() { Ok(spec) } else { Err(reasons) }
@@ -124,6 +124,9 @@ fn one(facts: &Facts, clause: &Clause) -> Option<Reason> {
             hidden(clause).or_else(|| bound(facts, clause, from, stays))
         }
         ClauseKind::DropColumn { name } => bound(facts, clause, name, Stays::NotNamed),
+        ClauseKind::DropKey { name } if stored_by(&facts.table).is_some_and(|key| key.name.same(name)) => {
+            Some(not_provable(clause, "takes the key that rows are stored and told apart by"))
+        }
         ClauseKind::DropKey { .. } if tied(&facts.table) => {
             Some(not_provable(clause, "may take a key that a foreign key needs, which no dry run shows"))
         }
@@ -203,6 +206,41 @@ fn bare_words(text: &str) -> Vec<String> {
     words
 }
 
+/// The primary key, or what InnoDB takes for one: the first unique key whose columns are all NOT NULL.
+fn stored_by(table: &TableShape) -> Option<&Key> {
+    let whole = |part: &KeyPart| {
+        let column = part.column.as_ref().and_then(|name| table.column(name));
+        part.prefix.is_none() && column.is_some_and(|column| !column.nullable)
+    };
+    table.primary().or_else(|| table.keys.iter().find(|key| key.unique() && key.parts.iter().all(whole)))
+}
+
+/// A rebuild gives a table that names no row format the one that is the default then, which may be another than it has.
+fn reformats(facts: &Facts, alter: &Alter, demand: &Demand) -> Option<Reason> {
+    let table = &facts.table;
+    let named = table.options.to_ascii_lowercase().contains("row_format");
+    let on_keys = |clause: &Clause| matches!(clause.kind, ClauseKind::AddKey | ClauseKind::DropKey { .. });
+    let builds_only = demand.fastest.algorithm == Algorithm::Inplace && alter.clauses.iter().all(on_keys);
+    if named || builds_only || demand.fastest.algorithm < Algorithm::Inplace {
+        return None;
+    }
+    let other = |node: &&Node| {
+        let default = node.variables.get("innodb_default_row_format");
+        default.is_some_and(|default| !default.eq_ignore_ascii_case(&table.row_format))
+    };
+    let node = facts.nodes.iter().find(other)?;
+    let default = node.variables.get("innodb_default_row_format").map_or("", String::as_str);
+    let what = format!(
+        "a rebuild would turn ROW_FORMAT={} into {default}, the default on {} (innodb_default_row_format)",
+        table.row_format, node.name
+    );
+    Some(Reason::new(
+        Code::NotProvable,
+        what,
+        "set the row format that the table shall have by an ALTER of its own first",
+    ))
+}
+
 /// Whether a column is found under its name afterwards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stays {
@@ -214,9 +252,9 @@ enum Stays {
 fn bound(facts: &Facts, clause: &Clause, name: &Ident, stays: Stays) -> Option<Reason> {
     let table = &facts.table;
     let has = |names: &[Ident]| names.iter().any(|other| other.same(name));
-    let primary = table.primary().into_iter().flat_map(|key| &key.parts).filter_map(|part| part.column.as_ref());
-    if primary.into_iter().any(|other| other.same(name)) {
-        return Some(not_provable(clause, "touches the primary key, by which nodes tell rows apart"));
+    let stored_by = stored_by(table).into_iter().flat_map(|key| &key.parts).filter_map(|part| part.column.as_ref());
+    if stored_by.into_iter().any(|other| other.same(name)) {
+        return Some(not_provable(clause, "touches the key that rows are stored and told apart by"));
     }
     let child = |key: &ForeignKey| has(&key.columns);
     let parent = |key: &ForeignKey| has(&key.parent_columns);

@@ -126,10 +126,11 @@ fn altering(facts: &Facts, spec: &DirectSpec, alter: &Alter, demand: &Demand) ->
         Lock::Exclusive => "the table, to its end",
         Lock::Shared => "writes to the table, to its end",
         Lock::Default | Lock::None if algorithm == Algorithm::Instant => {
-            "the table, while open transactions on it end; gives up after a second"
+            "the table, while open transactions on it end; gives up after a second, comes again 5 s later, then 10 s, …"
         }
         Lock::Default | Lock::None => {
-            "the table at its beginning and its end, while open transactions on it end; gives up after a second each"
+            "the table at its beginning and its end, while open transactions on it end; gives up after a second each, comes \
+             again 5 s later, then 10 s, …"
         }
     };
     let cost = StepCost {

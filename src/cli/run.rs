@@ -276,7 +276,7 @@ fn signals(stop: CancellationToken) -> Result<CancellationToken, CliError> {
                 now.cancel();
                 return;
             }
-            Complaint::new("stopping after the chunk under way; a second signal stops at once").print();
+            Complaint::new("stopping as soon as it is safe; a second signal stops at once").print();
             stop.cancel();
         }
     });
@@ -332,6 +332,9 @@ pub(super) fn ended(ending: &Ending, job: &Job) -> (ExitCode, Event) {
     let (id, table) = (&job.id, &job.plan.table);
     let resume = format!("driftless run --resume {id}, or driftless abort {id}");
     let (code, what, next, details) = match ending {
+        Ending::Done if job.plan.cluster.is_none() && job.plan.work.copy().is_none() => {
+            (ExitCode::Done, format!("{table} is changed as planned"), String::new(), Vec::new())
+        }
         Ending::Done => (ExitCode::Done, format!("{table} is changed and proven equal"), String::new(), Vec::new()),
         Ending::Undone => (
             ExitCode::Failed,

@@ -17,10 +17,13 @@ use crate::ports::direct::{Direct, Sight, Sighting};
 use crate::ports::journal::JobId;
 use crate::ports::members::Discovered;
 use crate::ports::server::{ErrorKind, Server, Session};
+use crate::sql::session::kill;
 use crate::sql::{Sql, ddl};
 
 /// Estimates that the server may need for the ALTER before its answer is no longer waited for, beside `DDL_DEADLINE`.
 const PATIENT: u32 = 4;
+/// The server's answer to a statement that somebody killed.
+const INTERRUPTED: u16 = 1317;
 /// Longest ALTER that one primary may work on beside its writers; then it is ended, and undone by the server.
 const ONLINE: Duration = Duration::from_secs(72 * 3600);
 
@@ -62,12 +65,16 @@ impl TableItself {
     }
 
     fn statement(&self, flavour: Flavour) -> Result<Sql, Fault> {
+        Ok(ddl::by_holder(&self.alone()?, &self.ground.job, self.ground.token, flavour))
+    }
+
+    /// The ALTER without its guard.
+    fn alone(&self) -> Result<Sql, Fault> {
         let plan = &self.ground.plan;
         let Some((alter, algorithm, lock)) = plan.steps.iter().find_map(Step::alter) else {
             return Err(Fault::Failed("failed to find the ALTER: the plan has none".into()));
         };
-        let statement = ddl::alter_directly(&plan.table, alter, algorithm, lock);
-        Ok(ddl::by_holder(&statement, &self.ground.job, self.ground.token, flavour))
+        Ok(ddl::alter_directly(&plan.table, alter, algorithm, lock))
     }
 
     /// A connection for the ALTER. In a cluster it never gives up on a lock by itself: once it is ordered, a node that gave
@@ -134,6 +141,9 @@ impl Direct for TableItself {
             session.execute(&ddl::non_blocking()).await?;
         }
         let Err(error) = session.execute(&statement).await else { return Ok(()) };
+        if error.code == INTERRUPTED {
+            return Err(Fault::Lost(format!("somebody has ended it: {error}")));
+        }
         match error.kind {
             ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),
             ErrorKind::Lost => Err(Fault::Lost(error.to_string())),
@@ -154,6 +164,21 @@ impl Direct for TableItself {
         let answers = join_all(members.iter().map(|member| one(&member.server))).await;
         // A node that does not answer does not work on it for anybody either; `look` says that it is silent.
         Ok(answers.into_iter().any(|answer| answer.unwrap_or(false)))
+    }
+
+    async fn end(&self) -> Result<(), Fault> {
+        for member in &self.ground.discovered.members {
+            let whole = self.statement(member.node.flavour)?;
+            let own = self.alone()?;
+            let mut session = member.server.connect().await?;
+            for row in session.query(&ddl::working_on(&[&whole, &own])).await? {
+                if let Some(id) = row.u64(0) {
+                    // It may have ended by itself meanwhile.
+                    drop(session.execute(&kill(id)).await);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn look(&self) -> Vec<Sighting> {

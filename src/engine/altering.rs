@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ending::{Ending, Tally};
 use super::helm::{Hands, Helm};
+use super::keeping::backoff;
 use super::standing::{Standing, standing};
 use crate::error::Fault;
 use crate::ports::clock::Clock;
@@ -22,9 +23,18 @@ const SETTLE_LOOK: Duration = Duration::from_millis(300);
 /// Longest wait, beside twice the estimated time, until every node has said what it has: an ALTER may wait there for a lock
 /// that came at the last moment.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for a node that gives no answer at all.
+const SILENT_LIMIT: Duration = Duration::from_secs(60);
+/// On one primary everybody queues behind an ALTER that waits for a lock: it comes again after so long, then after twice as
+/// long, at most `GAPS` times as long.
+const GAP: Duration = Duration::from_secs(5);
+const GAPS: u32 = 6;
+/// An ALTER that worked for so long before it met a lock at its end has cost something; after so many of them the job stops.
+const LONG: Duration = Duration::from_secs(30);
+const WASTED: u32 = 3;
 /// What is said of the nodes when the ALTER does not come to an end.
 const STILL_ALTERING: &str = "a session still works on an ALTER of the table; end whoever holds the table locked or runs a \
-                              backup: the cluster waits for it";
+                              backup: everybody waits for it";
 /// Looks in a row in which nodes must differ before it is said that they do (3 s).
 const DIFFER_LOOKS: u32 = 10;
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
@@ -84,7 +94,13 @@ pub struct Altering {
 /// What an attempt came to.
 enum Attempt {
     Changed,
-    Again(String),
+    /// Nothing was sent: something is in the way that may pass.
+    Waits(String),
+    /// It was sent in vain.
+    Again {
+        why: String,
+        took: Duration,
+    },
 }
 
 impl Altering {
@@ -147,19 +163,40 @@ impl Altering {
         }
         self.helm.hold(true).await?;
         self.helm.enter(Phase::Altering).await?;
+        self.insist().await?;
+        self.finish().await
+    }
+
+    /// Sends the ALTER until it is carried out, or was sent in vain too often. Waiting for something in the way is no
+    /// attempt.
+    async fn insist(&mut self) -> Result<(), Ending> {
         let since = self.ports.clock.now();
-        let mut attempt = 0;
+        let (mut sent, mut wasted, mut waits, mut told) = (0, 0, 0, None);
         loop {
-            attempt += 1;
-            match self.attempt(attempt).await? {
-                Attempt::Changed => return self.finish().await,
-                Attempt::Again(why) => {
-                    let waited = self.ports.clock.now().saturating_sub(since);
-                    if attempt >= self.limits.attempts || waited >= self.limits.patience {
+            self.helm.hold(true).await?;
+            let attempt = self.attempt(sent + 1).await?;
+            let patient = self.ports.clock.now().saturating_sub(since) < self.limits.patience;
+            match attempt {
+                Attempt::Changed => return Ok(()),
+                Attempt::Waits(why) if patient => {
+                    waits += 1;
+                    self.helm.held(&mut told, why);
+                    self.ports.clock.sleep(backoff(waits)).await;
+                }
+                Attempt::Again { why, took } if patient => {
+                    sent += 1;
+                    wasted += u32::from(took >= LONG);
+                    if sent >= self.limits.attempts || wasted >= WASTED {
                         return Err(Ending::Stopped { phase: Phase::Altering, why });
                     }
                     self.helm.tally.retries += 1;
-                    self.helm.retried("the ALTER", &why, attempt).await;
+                    self.helm.retried("the ALTER", &why, sent).await;
+                    if !self.ordered() {
+                        self.ports.clock.sleep(GAP * sent.min(GAPS)).await;
+                    }
+                }
+                Attempt::Waits(why) | Attempt::Again { why, .. } => {
+                    return Err(Ending::Stopped { phase: Phase::Altering, why });
                 }
             }
         }
@@ -177,7 +214,7 @@ impl Altering {
         let at = Phase::Altering;
         if let Err(fault) = self.ready().await {
             return match fault {
-                Fault::Busy(why) | Fault::Lost(why) => Ok(Attempt::Again(why)),
+                Fault::Busy(why) | Fault::Lost(why) => Ok(Attempt::Waits(why)),
                 other @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)) => Err(Ending::of(other, at)),
             };
         }
@@ -202,7 +239,7 @@ impl Altering {
             self.helm.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             self.ports.reporter.event(&Event::Altered { ms: self.helm.tally.switch_ms, attempts: attempt });
         }
-        outcome(seen, answer)
+        outcome(seen, answer, took)
     }
 
     /// Returns when the ALTER must be ended: never in a cluster, where it is ordered and can't be.
@@ -239,8 +276,9 @@ impl Altering {
     async fn settled(&self) -> Standing {
         let estimate = &self.helm.job.plan.estimate;
         let estimated = Duration::from_millis(estimate.stall_ms).max(Duration::from_secs(estimate.seconds));
-        let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
-        let mut differed = 0;
+        let began = self.ports.clock.now();
+        let deadline = began + SETTLE_LIMIT + estimated * 2;
+        let (mut differed, mut told) = (0, None);
         loop {
             let busy = self.ports.direct.under_way().await.unwrap_or(true);
             let seen = standing(&self.spec, &self.helm.job.plan.fingerprint, &self.ports.direct.look().await);
@@ -250,8 +288,9 @@ impl Altering {
                 Standing::Before | Standing::Neither(_) if !busy => return seen,
                 Standing::Differ(_) if !busy && differed >= DIFFER_LOOKS => return seen,
                 Standing::Differ(_) => differed += 1,
-                Standing::Silent { .. } if late => return seen,
-                Standing::Before | Standing::Neither(_) | Standing::Silent { .. } => {}
+                Standing::Silent { .. } if late || self.gives_up(began) => return seen,
+                Standing::Silent { ref nodes, .. } => self.helm.held(&mut told, nodes.join("; ")),
+                Standing::Before | Standing::Neither(_) => {}
             }
             if late {
                 let nodes = vec![STILL_ALTERING.to_owned()];
@@ -259,6 +298,12 @@ impl Altering {
             }
             self.ports.clock.sleep(SETTLE_LOOK).await;
         }
+    }
+
+    /// Whether a node that gives no answer is no longer waited for.
+    fn gives_up(&self, began: Duration) -> bool {
+        let told_to = self.helm.stop.is_cancelled() && !self.helm.aborted();
+        told_to || self.ports.clock.now().saturating_sub(began) >= SILENT_LIMIT
     }
 
     /// All nodes have the change: now they must be well, too.
@@ -281,6 +326,16 @@ impl Altering {
         self.ports.direct.calm().await
     }
 
+    /// Ends an ALTER that a killed process has left; the server undoes it. One that is ordered can't be ended.
+    async fn end_ours(&self) {
+        if self.ordered() {
+            return;
+        }
+        if let Err(fault) = self.ports.direct.end().await {
+            tracing::warn!(%fault, "an ALTER that was left may still run");
+        }
+    }
+
     /// Closes the job when nothing of it stands anywhere.
     async fn close(&mut self) -> Ending {
         let at = self.helm.job.phase;
@@ -296,6 +351,7 @@ impl Altering {
             | Phase::Verifying
             | Phase::Switching
             | Phase::Finishing => {
+                self.end_ours().await;
                 self.ports.clock.sleep(LATE_ALTER).await;
                 self.settled().await
             }
@@ -303,8 +359,11 @@ impl Altering {
         let ending = match seen {
             Standing::Before => Ending::Undone,
             Standing::After => {
-                let what = "the table is changed on every node already: it can't be undone";
-                return Ending::Failed { phase: at, what: what.to_owned() };
+                let what = format!(
+                    "the table is changed already: it can't be undone; `driftless run --resume {}` closes the job",
+                    self.helm.job.id
+                );
+                return Ending::Failed { phase: at, what };
             }
             Standing::Neither(nodes) => {
                 let what = "the job is closed, but somebody else has changed the table since it was planned".to_owned();
@@ -320,7 +379,7 @@ impl Altering {
 }
 
 /// What was seen decides; the server's answer only says why nothing was changed.
-fn outcome(seen: Standing, answer: Result<(), Fault>) -> Result<Attempt, Ending> {
+fn outcome(seen: Standing, answer: Result<(), Fault>, took: Duration) -> Result<Attempt, Ending> {
     let at = Phase::Altering;
     match (seen, answer) {
         (Standing::After, _) => Ok(Attempt::Changed),
@@ -328,7 +387,7 @@ fn outcome(seen: Standing, answer: Result<(), Fault>) -> Result<Attempt, Ending>
             let what = "the server says that the table is changed, and no node shows it".to_owned();
             Err(Ending::Drifted { what, nodes: Vec::new() })
         }
-        (Standing::Before, Err(Fault::Busy(why))) => Ok(Attempt::Again(why)),
+        (Standing::Before, Err(Fault::Busy(why))) => Ok(Attempt::Again { why, took }),
         // Not sent again by this run: the next one has another lease, under which a late one is refused.
         (Standing::Before, Err(Fault::Lost(why))) => {
             Err(Ending::Stopped { phase: at, why: format!("no node shows the change, and its answer was lost: {why}") })

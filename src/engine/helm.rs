@@ -114,9 +114,11 @@ impl Helm {
 
     /// Says what the job waits for, when it is something else than before.
     pub(super) fn held(&self, told: &mut Option<String>, why: String) {
-        if told.as_ref() != Some(&why) {
-            self.hands.reporter.event(&Event::Held { why: why.clone() });
-            *told = Some(why);
+        // Numbers change all the time.
+        let gist: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
+        if told.as_ref() != Some(&gist) {
+            self.hands.reporter.event(&Event::Held { why });
+            *told = Some(gist);
         }
     }
 

@@ -308,6 +308,9 @@ impl Turning {
                 | Phase::Switching
                 | Phase::Finishing => {
                     self.helm.enter(Phase::Undoing).await?;
+                    if let Err(fault) = self.ports.direct.end().await {
+                        tracing::warn!(%fault, "an ALTER that was left may still run");
+                    }
                     self.ports.clock.sleep(LATE_ALTER).await;
                     self.put_back().await?;
                     self.all(Way::Back).await?;

@@ -54,6 +54,11 @@ pub trait Direct: Send + Sync {
     /// # Errors
     /// As from the servers.
     async fn under_way(&self) -> Result<bool, Fault>;
+    /// Ends the job's own ALTER wherever it is still at work; the server undoes it. Never called where it is ordered.
+    ///
+    /// # Errors
+    /// As from the servers.
+    async fn end(&self) -> Result<(), Fault>;
     /// What every node has.
     async fn look(&self) -> Vec<Sighting>;
 }

@@ -410,7 +410,8 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
     };
     let disk = match (&plan.work, estimate.extra_disk_bytes) {
         (Work::Direct(_) | Work::Rolling(_), 0) => "none".to_owned(),
-        (Work::Copy(_) | Work::Direct(_) | Work::Rolling(_), size) => {
+        (Work::Direct(_) | Work::Rolling(_), size) => format!("about {} more where it is at work", bytes(size)),
+        (Work::Copy(_), size) => {
             format!("about {} more on every node until the end", bytes(size))
         }
     };

@@ -154,7 +154,7 @@ fn switched(ms: u64, attempts: u32) -> String {
 }
 
 fn altered(ms: u64, attempts: u32) -> String {
-    format!("changed on every node, in {}{}", millis(ms), at_attempt(attempts))
+    format!("changed in {}{}", millis(ms), at_attempt(attempts))
 }
 
 fn at_attempt(attempts: u32) -> String {

@@ -57,6 +57,14 @@ pub fn keys_back(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Str
     Sql::new("").join(", ", drops.chain(adds)).as_str().to_owned()
 }
 
+/// Sessions that work on one of these statements, to the letter.
+#[must_use]
+pub fn working_on(statements: &[&Sql]) -> Sql {
+    Sql::new("SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO IN (")
+        .join(", ", statements.iter().map(|sql| Sql::new("").string(sql.as_str())))
+        .text(")")
+}
+
 /// Sessions that carry out DDL for that table at this moment, appliers included.
 #[must_use]
 pub fn altering(table: &TableName) -> Sql {

@@ -64,7 +64,7 @@ pub fn create_table(name: &str) -> Option<Sql> {
              abort TINYINT NOT NULL DEFAULT 0, \
              created DATETIME NOT NULL, \
              updated DATETIME NOT NULL, \
-             UNIQUE KEY active (active)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+             UNIQUE KEY active (active)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "chunk" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`chunk` (\
@@ -72,26 +72,26 @@ pub fn create_table(name: &str) -> Option<Sql> {
              number BIGINT UNSIGNED NOT NULL, \
              upto MEDIUMTEXT NOT NULL, \
              row_count BIGINT UNSIGNED NOT NULL, \
-             PRIMARY KEY (job, number)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+             PRIMARY KEY (job, number)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "conflict" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`conflict` (\
              id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, \
              job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
              what TEXT NOT NULL, \
-             KEY job (job)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+             KEY job (job)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "gate" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`gate` (\
              job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, \
              hits TINYINT NOT NULL, \
-             is_open TINYINT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+             is_open TINYINT NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "drain" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`drain` (\
              job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
              node VARCHAR(255) COLLATE utf8mb4_bin NOT NULL, \
-             PRIMARY KEY (job, node)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+             PRIMARY KEY (job, node)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         _ => None,
     }

@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// Writers that wait for so long were stalled: the lock wait of a second, and what a busy machine adds.
 const STALLED: Duration = Duration::from_secs(4);
 
+/// An ALTER that takes a while.
+const LONG: &str = "ADD COLUMN q INT NOT NULL DEFAULT 7 FIRST, ADD KEY kq (q)";
+
 /// A primary, and a replica that reads from it when asked for.
 struct Pair {
     cluster: Cluster,
@@ -198,6 +201,59 @@ async fn an_open_transaction_does_not_queue_the_writers_for_long() {
     bounded(LIMIT, &pair.cluster.nodes(), work).await;
 }
 
+/// What a plan can't promise it does not call native; what an operator says counts between two attempts, too.
+#[tokio::test]
+async fn what_the_server_would_do_otherwise_is_known_beforehand() {
+    let pair = Pair::start(1).await;
+    let work = async {
+        let server = pair.plain(0);
+        server
+            .run(&[
+                "SET GLOBAL innodb_default_row_format = compact",
+                "CREATE TABLE s.old (id INT PRIMARY KEY, a INT)",
+                "INSERT INTO s.old VALUES (1, 1)",
+                "SET GLOBAL innodb_default_row_format = dynamic",
+                "CREATE TABLE s.np (a INT NOT NULL, b INT, c INT, UNIQUE KEY ua (a))",
+                "INSERT INTO s.np VALUES (1, 1, 1)",
+            ])
+            .await;
+        let native_only = ["--strategy", "native"];
+        let refused = [
+            ("s.old", "ADD COLUMN x INT, ADD KEY (x)", "would turn ROW_FORMAT=Compact into dynamic"),
+            ("s.np", "DROP KEY ua", "takes the key that rows are stored and told apart by"),
+            ("s.np", "MODIFY a INT", "not-provable"),
+            ("s.np", "DROP COLUMN a", "not-provable"),
+        ];
+        for (table, alter, why) in refused {
+            let ended = Call::preferred(&pair.primary(), table, alter, &native_only).end(RUN).await;
+            done(&ended, 3, &[why], alter);
+        }
+        native(
+            &Call::preferred(&pair.primary(), "s.old", "ADD COLUMN x INT", &[]).end(RUN).await,
+            "INSTANT rebuilds nothing",
+        );
+        native(&Call::preferred(&pair.primary(), "s.np", "ADD KEY kb (b)", &[]).end(RUN).await, "another key");
+
+        let mut holder = server.connect().await.unwrap();
+        holder.execute(&driftless::sql::Sql::new("BEGIN")).await.unwrap();
+        holder.query(&driftless::sql::Sql::new("SELECT * FROM s.old")).await.unwrap();
+        let mut call = Call::preferred(&pair.primary(), "s.old", "ADD COLUMN y INT", &[]);
+        let retried = call.event(|line| line["event"] == "retried").await;
+        assert!(retried.is_some(), "{:?}", call.seen());
+        let job = job_on(&pair.primary(), "s.old").await.expect("it is under way");
+        assert_eq!(tell(&pair.primary(), &["pause", &job]).await.code, Some(0));
+        let held = call.event(|line| line["event"] == "held" && line["why"] == "paused by an operator").await;
+        assert!(held.is_some(), "{:?}", call.seen());
+        holder.execute(&driftless::sql::Sql::new("COMMIT")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let columns = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 's' AND TABLE_NAME = 'old'";
+        assert_eq!(server.number(columns).await, Some(3), "nothing is changed while it is paused");
+        assert_eq!(tell(&pair.primary(), &["resume", &job]).await.code, Some(0));
+        native(&call.end(RUN).await, "resumed");
+    };
+    bounded(LIMIT, &pair.cluster.nodes(), work).await;
+}
+
 /// Stopped, aborted or killed in the middle of a long ALTER: the table is as it was, or as planned, and one command goes on.
 #[tokio::test]
 async fn an_alter_under_way_can_be_ended() {
@@ -206,9 +262,8 @@ async fn an_alter_under_way_can_be_ended() {
         let loaded = pair.loaded(150_000).await;
         let (table, node) = (loaded.table.to_string(), pair.primary());
         let before = pair.columns(0).await;
-        let alter = "ADD COLUMN q INT NOT NULL DEFAULT 7 FIRST, ADD KEY kq (q)";
         let started = async |wait: u64| {
-            let mut call = Call::preferred(&node, &table, alter, &[]);
+            let mut call = Call::preferred(&node, &table, LONG, &[]);
             assert!(call.entered("altering").await, "{:?}", call.seen());
             tokio::time::sleep(Duration::from_millis(wait)).await;
             call
@@ -248,6 +303,41 @@ async fn an_alter_under_way_can_be_ended() {
         }
         eprintln!("waited, exit code, changed: {ends:?}");
         pair.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
+    };
+    bounded(LIMIT, &pair.cluster.nodes(), work).await;
+}
+
+#[tokio::test]
+async fn who_kills_the_alter_itself_means_it() {
+    let pair = Pair::start(1).await;
+    let work = async {
+        let loaded = pair.loaded(150_000).await;
+        let (table, node) = (loaded.table.to_string(), pair.primary());
+        let before = pair.columns(0).await;
+        let working = "SELECT IFNULL(MAX(ID), 0) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
+        let mut killed = false;
+        for _ in 0..6 {
+            let mut call = Call::preferred(&node, &table, LONG, &[]);
+            assert!(call.entered("altering").await, "{:?}", call.seen());
+            let mut id = None;
+            while id.is_none() {
+                id = pair.plain(0).number(working).await.filter(|id| *id > 0);
+            }
+            pair.plain(0).run(&[&format!("KILL QUERY {}", id.unwrap())]).await;
+            let ended = call.end(RUN).await;
+            if ended.code == Some(0) {
+                pair.plain(0).run(&["ALTER TABLE s.orders DROP KEY kq, DROP COLUMN q"]).await;
+                // It was through already.
+                continue;
+            }
+            done(&ended, 5, &["somebody has ended it"], "killed by a DBA");
+            assert_eq!(pair.columns(0).await, before);
+            let job = job_on(&node, &table).await.expect("it can go on");
+            assert_eq!(tell(&node, &["abort", &job]).await.code, Some(0));
+            killed = true;
+            break;
+        }
+        assert!(killed, "no ALTER was killed in time");
     };
     bounded(LIMIT, &pair.cluster.nodes(), work).await;
 }
