@@ -39,15 +39,19 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, CliError> {
     let servers = Servers::of(&args.connect)?;
     let store = servers.journal().await?;
     let entries = if store.exists().await? { store.entries(args.all).await? } else { Vec::new() };
+    let drained = if store.exists().await? { store.drained().await? } else { Vec::new() };
+    let out = |entry: &Entry| -> Vec<String> {
+        drained.iter().filter(|(job, _)| *job == entry.job.id).map(|(_, node)| node.clone()).collect()
+    };
     match args.show.format {
         Format::Json => {
-            let jobs: Vec<_> = entries.iter().map(as_json).collect();
+            let jobs: Vec<_> = entries.iter().map(|entry| as_json(entry, &out(entry))).collect();
             terminal::print(&json!({ "jobs": jobs }).to_string());
         }
         Format::Text if entries.is_empty() => terminal::print("no jobs"),
         Format::Text => {
             let style = terminal::style(args.show.color);
-            let rows = entries.iter().map(row).collect();
+            let rows = entries.iter().map(|entry| row(entry, &out(entry))).collect();
             terminal::print(
                 &style.table(&["job", "table", "strategy", "phase", "held by", "since (UTC)", "stopped because"], rows),
             );
@@ -56,7 +60,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::Done)
 }
 
-fn row(entry: &Entry) -> Vec<(Role, String)> {
+fn row(entry: &Entry, out: &[String]) -> Vec<(Role, String)> {
     let job = &entry.job;
     let held = if entry.held() { format!("{} ({} s)", entry.owner, entry.lease_left_s) } else { "nobody".into() };
     let phase = if entry.wishes.pause { format!("{} (paused)", job.phase.as_str()) } else { job.phase.as_str().into() };
@@ -67,13 +71,17 @@ fn row(entry: &Entry) -> Vec<(Role, String)> {
         phase,
         held,
         entry.times.0.clone(),
-        job.stopped.clone(),
+        if out.is_empty() {
+            job.stopped.clone()
+        } else {
+            format!("{} (out of the proxy: {})", job.stopped, out.join(", "))
+        },
     ]
     .map(|text| (Role::Plain, text))
     .to_vec()
 }
 
-fn as_json(entry: &Entry) -> serde_json::Value {
+fn as_json(entry: &Entry, out: &[String]) -> serde_json::Value {
     let job = &entry.job;
     json!({
         "job": job.id.to_string(),
@@ -86,6 +94,7 @@ fn as_json(entry: &Entry) -> serde_json::Value {
         "paused": entry.wishes.pause,
         "created": entry.times.0,
         "updated": entry.times.1,
+        "out_of_proxy": out,
         "stopped": job.stopped,
     })
 }

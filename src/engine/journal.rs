@@ -137,6 +137,20 @@ impl JournalStore {
         rows.first().map(entry).transpose()
     }
 
+    /// Nodes that jobs have taken out of the proxy, each with its job.
+    ///
+    /// # Errors
+    /// As from the server.
+    pub async fn drained(&self) -> Result<Vec<(JobId, String)>, Fault> {
+        let mut session = self.session.lock().await;
+        let there = session.read(&sql::present()).await?;
+        if !there.iter().any(|row| row.text(0).as_deref() == Some("drain")) {
+            return Ok(Vec::new());
+        }
+        let rows = session.read(&sql::all_drained()).await?;
+        Ok(rows.iter().filter_map(|row| Some((JobId(row.text(0)?), row.text(1)?))).collect())
+    }
+
     /// Takes the lease of a job when it is free; `dead` names an owner that is known to be gone.
     ///
     /// # Errors

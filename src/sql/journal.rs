@@ -103,6 +103,12 @@ pub fn drained(id: &JobId) -> Sql {
     Sql::new("SELECT node FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" ORDER BY node")
 }
 
+/// Every node that any job has taken out: job and node.
+#[must_use]
+pub fn all_drained() -> Sql {
+    Sql::new("SELECT job, node FROM `driftless`.`drain` ORDER BY job, node")
+}
+
 /// Says that a node is about to be taken out.
 #[must_use]
 pub fn drain(id: &JobId, node: &str) -> Sql {

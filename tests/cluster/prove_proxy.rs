@@ -151,6 +151,9 @@ async fn a_crash_leaves_nobody_out_for_good() {
             call.end(RUN).await;
             assert_eq!(front.out(), ["n3"], "the crash leaves it out");
             let job = job_on(&test.nodes()[1], &table).await.expect("it can go on");
+            let status = tell(&test.nodes()[2], &["status"]).await;
+            let told = status.events.iter().map(ToString::to_string).collect::<String>().replace('\\', "");
+            assert!(told.contains("out_of_proxy\":[\"n3\"]"), "{told}");
             let silent = resume(&test.nodes()[1], &job, &BUSY).end(RUN).await;
             done(&silent, 5, &["has taken n3 out of the proxy", "--put-back"], "nobody says how it is put back");
             if abort {
