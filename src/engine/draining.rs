@@ -50,7 +50,9 @@ impl Draining {
                 self.drains.put_back(node).await
             }
             Err(fault) => {
+                // The proxy has put back what it had taken out.
                 *now = None;
+                self.drains.put_back(node).await?;
                 Err(fault)
             }
         }
@@ -95,5 +97,153 @@ impl Draining {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ports::rolling::Way;
+
+    /// A proxy, a journal and a node in one; everything that is done stands in the log.
+    #[derive(Default)]
+    struct World {
+        log: Mutex<Vec<String>>,
+        taken: Mutex<BTreeSet<String>>,
+        already: bool,
+        refuses: bool,
+        behind: Mutex<u32>,
+        now: Mutex<Duration>,
+    }
+
+    impl World {
+        fn say(&self, what: &str) {
+            self.log.lock().unwrap().push(what.to_owned());
+        }
+        fn log(&self) -> String {
+            std::mem::take(&mut *self.log.lock().unwrap()).join(", ")
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Proxy for World {
+        async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
+            self.say(&format!("drain {}", node.name));
+            if self.refuses {
+                return Err(Fault::Failed("no".into()));
+            }
+            Ok(if self.already { Taken::OutAlready } else { Taken::Out })
+        }
+        async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+            self.say(&format!("undrain {}", node.name));
+            Ok(())
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Drains for World {
+        async fn taken_out(&self) -> Result<Vec<String>, Fault> {
+            Ok(self.taken.lock().unwrap().iter().cloned().collect())
+        }
+        async fn take_out(&self, node: &str) -> Result<(), Fault> {
+            self.say("note");
+            self.taken.lock().unwrap().insert(node.to_owned());
+            Ok(())
+        }
+        async fn put_back(&self, node: &str) -> Result<(), Fault> {
+            self.say("forget");
+            self.taken.lock().unwrap().remove(node);
+            Ok(())
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Rolling for World {
+        async fn well(&self, _: &str) -> Result<(), Fault> {
+            Ok(())
+        }
+        async fn free(&self, _: &str) -> Result<(), Fault> {
+            Ok(())
+        }
+        async fn alter(&self, _: &str, _: Way) -> Result<(), Fault> {
+            Ok(())
+        }
+        async fn back(&self, node: &str) -> Result<(), Fault> {
+            let mut behind = self.behind.lock().unwrap();
+            if *behind == 0 {
+                return Ok(());
+            }
+            *behind -= 1;
+            Err(Fault::Busy(format!("{node} is behind")))
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Clock for World {
+        fn now(&self) -> Duration {
+            *self.now.lock().unwrap()
+        }
+        async fn sleep(&self, time: Duration) {
+            *self.now.lock().unwrap() += time;
+        }
+    }
+
+    fn draining(world: &Arc<World>, asked: bool, put_back: bool) -> Draining {
+        Draining {
+            proxy: asked.then(|| Arc::clone(world) as Arc<dyn Proxy>),
+            drains: Arc::clone(world) as Arc<dyn Drains>,
+            nodes: vec![Backend { name: "n1".into(), address: "a:1".into() }],
+            put_back,
+            now: tokio::sync::Mutex::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_journal_knows_first_and_forgets_last() {
+        let world = Arc::new(World::default());
+        let own = draining(&world, true, false);
+        own.out("n1").await.unwrap();
+        own.out("n1").await.unwrap();
+        assert_eq!(world.log(), "note, drain n1", "once");
+        *world.behind.lock().unwrap() = 3;
+        own.done(world.as_ref(), world.as_ref()).await.unwrap();
+        assert_eq!(world.log(), "undrain n1, forget");
+        own.done(world.as_ref(), world.as_ref()).await.unwrap();
+        assert_eq!(world.log(), "", "only what is out is put back");
+    }
+
+    #[tokio::test]
+    async fn what_others_took_out_stays_out() {
+        let world = Arc::new(World { already: true, ..World::default() });
+        let own = draining(&world, true, false);
+        own.out("n1").await.unwrap();
+        own.done(world.as_ref(), world.as_ref()).await.unwrap();
+        assert_eq!(world.log(), "note, drain n1, forget");
+        let refusing = Arc::new(World { refuses: true, ..World::default() });
+        assert!(draining(&refusing, true, false).out("n1").await.is_err());
+        assert_eq!(refusing.log(), "note, drain n1, forget", "nothing is out");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stays_behind_stays_out_and_known() {
+        let world = Arc::new(World::default());
+        let own = draining(&world, true, false);
+        own.out("n1").await.unwrap();
+        *world.behind.lock().unwrap() = u32::MAX;
+        let Err(Fault::Busy(why)) = own.done(world.as_ref(), world.as_ref()).await else { panic!("it is behind") };
+        assert_eq!((why.as_str(), world.log().as_str()), ("n1 stays out of the proxy: n1 is behind", "note, drain n1"));
+        *world.behind.lock().unwrap() = 0;
+        assert!(
+            draining(&world, false, false).left_out(world.as_ref(), world.as_ref()).await.is_err(),
+            "nobody says how"
+        );
+        draining(&world, true, false).left_out(world.as_ref(), world.as_ref()).await.unwrap();
+        assert_eq!(world.log(), "undrain n1, forget");
+        world.taken.lock().unwrap().insert("n1".into());
+        draining(&world, false, true).left_out(world.as_ref(), world.as_ref()).await.unwrap();
+        assert_eq!(world.log(), "forget", "the operator has put it back");
     }
 }

@@ -17,6 +17,8 @@ use crate::ports::pace::Gate;
 use crate::ports::report::Event;
 use crate::ports::rolling::{Rolling, Way};
 
+/// Between two looks whether a node can have its turn.
+const REST: Duration = Duration::from_secs(1);
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
 const LATE_ALTER: Duration = Duration::from_secs(5);
 /// Longest wait, beside twice the estimated time, until every node has said what it has.
@@ -118,6 +120,10 @@ impl Turning {
     async fn turn_of(&mut self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
         let at = self.helm.job.phase;
         let done = self.one(node, way, untouched).await;
+        if self.helm.deposed.is_cancelled() {
+            // The node is in the hands of whoever has the job now.
+            return done;
+        }
         let back = self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await;
         done?;
         back.map_err(|fault| Ending::of(fault, at).job_stays(at))
@@ -194,7 +200,7 @@ impl Turning {
                 return Err(Ending::Stopped { phase: at, why });
             }
             self.helm.held(&mut said, why);
-            self.ports.clock.sleep(LOOK).await;
+            self.ports.clock.sleep(REST).await;
         }
     }
 

@@ -23,7 +23,7 @@ pub enum Taken {
 /// Takes nodes out and puts them back. Both may be asked twice.
 #[async_trait::async_trait]
 pub trait Proxy: Send + Sync {
-    /// Sends no new connections to that node.
+    /// Sends no new connections to that node; when that fails the node is as it was.
     ///
     /// # Errors
     /// `Busy` while no other node would take them; `Refused` when the proxy does not know it; `Failed` in its words.

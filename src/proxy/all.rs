@@ -11,13 +11,21 @@ pub struct All(pub Vec<Arc<dyn Proxy>>);
 #[async_trait::async_trait]
 impl Proxy for All {
     async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
-        let mut taken = Taken::OutAlready;
+        let mut out: Vec<&Arc<dyn Proxy>> = Vec::new();
         for proxy in &self.0 {
-            if proxy.drain(node).await? == Taken::Out {
-                taken = Taken::Out;
+            match proxy.drain(node).await {
+                Ok(Taken::Out) => out.push(proxy),
+                Ok(Taken::OutAlready) => {}
+                Err(fault) => {
+                    // All or none: what the others took out is put back.
+                    for proxy in out {
+                        proxy.undrain(node).await?;
+                    }
+                    return Err(fault);
+                }
             }
         }
-        Ok(taken)
+        Ok(if out.is_empty() { Taken::OutAlready } else { Taken::Out })
     }
 
     /// Every one is asked, also when one of them fails.

@@ -135,12 +135,17 @@ impl Proxy for Haproxy {
                 return Err(Fault::Busy(what));
             }
         }
-        let mut taken = Taken::OutAlready;
+        let mut out: Vec<&Server> = Vec::new();
         for server in own.into_iter().filter(|server| server.admin == READY) {
-            self.set(server, "drain").await?;
-            taken = Taken::Out;
+            if let Err(fault) = self.set(server, "drain").await {
+                for server in out {
+                    self.set(server, "ready").await?;
+                }
+                return Err(fault);
+            }
+            out.push(server);
         }
-        Ok(taken)
+        Ok(if out.is_empty() { Taken::OutAlready } else { Taken::Out })
     }
 
     async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
