@@ -132,7 +132,11 @@ fn drained(facts: &Facts) -> Reason {
     let names: Vec<&str> = in_order(facts).into_iter().map(|node| node.name.as_str()).collect();
     Reason::new(
         Code::NodeDrained,
-        format!("each node must be without writers for its turn, in this order: {}", list(&names)),
+        format!(
+            "each node must be without writers for its turn, in this order: {}; a node that is down now comes back without \
+             the change",
+            list(&names)
+        ),
         "take it out of the proxy when the run waits for it, put it back when it is done; the run goes on by itself",
     )
 }
@@ -147,7 +151,7 @@ fn roll(facts: &Facts, alter: &Alter, demand: &Demand, node: &Node) -> (Step, St
         ),
         blocks: format!("commits and causal reads on {}; not begun while anybody writes there", node.name),
         stall_ms: work_ms(facts, algorithm).saturating_add(copy_steps::LOCK_WAIT_MS),
-        undo: "driftless abort: back again, the last node first".to_owned(),
+        undo: "driftless abort: back again, the last node first; a dropped key is built anew and comes last".to_owned(),
     };
     (step, cost)
 }

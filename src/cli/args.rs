@@ -281,7 +281,7 @@ impl PaceArgs {
 
 /// What stands between applications and nodes, for `--strategy rsu`.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Proxy (--strategy rsu)")]
+#[command(next_help_heading = "Nodes and proxies (--strategy rsu)")]
 pub(super) struct ProxyArgs {
     /// Drain each node in this HAProxy for its turn: its runtime socket, a path or HOST:PORT; repeatable
     #[arg(long, value_name = "SOCKET")]
@@ -295,6 +295,9 @@ pub(super) struct ProxyArgs {
     /// Nodes that an earlier run of the job has left out are put back already
     #[arg(long)]
     pub(super) put_back: bool,
+    /// This node of the plan never comes back, or only with a whole state transfer; repeatable
+    #[arg(long, value_name = "NODE")]
+    pub(super) gone: Vec<String>,
 }
 
 impl ProxyArgs {

@@ -263,8 +263,8 @@ async fn undo_here(
         return Ok(ExitCode::Done);
     }
     let (code, event) = run::ended(&ending, &job);
-    if let Event::Ended { what, next, .. } = event {
-        Complaint::new(what).with_remedy(next).print();
+    if let Event::Ended { what, next, details, .. } = event {
+        Complaint { proof: details, ..Complaint::new(what).with_remedy(next) }.print();
     }
     Ok(code)
 }

@@ -61,7 +61,8 @@ pub(super) fn turning(
         now: tokio::sync::Mutex::default(),
     };
     let turns = Arc::new(turns);
-    Ok(Turning::new(rooms.ports, turns, draining, limits(parts), entry.job, spec, parts.stop.clone()))
+    let turning = Turning::new(rooms.ports, turns, draining, limits(parts), entry.job, spec, parts.stop.clone());
+    Ok(turning.without(parts.proxy.gone.clone()))
 }
 
 /// What stands before the nodes, as flags name it.

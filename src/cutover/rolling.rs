@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use driftless_strategies::copy_steps::LOCK_WAIT_MS;
 use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Algorithm, DirectSpec, Flavour, Lock, Plan, Reason, Step, TableName};
+use driftless_strategies::{Algorithm, DirectSpec, Flavour, Lock, Plan, Reason, Step, TableName, Topology};
 
 use super::ordered;
 use crate::error::Fault;
@@ -102,6 +102,14 @@ impl Rolling for Turns {
         let member = self.member(node)?;
         let statement = self.statement(way, member.node.flavour)?;
         alter_alone(node, &member.server, &statement).await
+    }
+
+    async fn gone(&self, node: &str) -> bool {
+        let Topology::Galera { size, .. } = &self.discovered.topology else { return false };
+        let Some(other) = self.discovered.members.iter().find(|member| member.node.name != node) else { return false };
+        let look = async { other.server.connect().await?.query(&catalog::wsrep_members()).await };
+        let Ok(Ok(rows)) = tokio::time::timeout(LEAVES, look).await else { return false };
+        rows.first().and_then(|row| row.u64(1)).is_some_and(|now| now < u64::from(*size))
     }
 
     async fn back(&self, node: &str) -> Result<(), Fault> {

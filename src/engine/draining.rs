@@ -171,6 +171,9 @@ mod tests {
         async fn alter(&self, _: &str, _: Way) -> Result<(), Fault> {
             Ok(())
         }
+        async fn gone(&self, _: &str) -> bool {
+            false
+        }
         async fn back(&self, node: &str) -> Result<(), Fault> {
             let mut behind = self.behind.lock().unwrap();
             if *behind == 0 {

@@ -10,7 +10,7 @@ use super::altering::{Limits, Ports};
 use super::draining::Draining;
 use super::ending::{Ending, Tally};
 use super::helm::{Helm, LOOK};
-use super::standing::{Side, side, words};
+use super::standing::{Side, Standing, side, standing, words};
 use crate::error::Fault;
 use crate::ports::journal::{Job, Phase};
 use crate::ports::pace::Gate;
@@ -21,8 +21,12 @@ use crate::ports::rolling::{Rolling, Way};
 const REST: Duration = Duration::from_secs(1);
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
 const LATE_ALTER: Duration = Duration::from_secs(5);
-/// Longest wait, beside twice the estimated time, until every node has said what it has.
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for a node that gives no answer.
+const SILENT_LIMIT: Duration = Duration::from_secs(20);
+/// Waits are told when they are longer.
+const QUIET: Duration = Duration::from_secs(3);
+/// Between two looks whether the others still count the node whose turn it is as one of them.
+const MEMBER_LOOK: Duration = Duration::from_secs(5);
 /// Looks in a row in which a node must have something else before it is believed (3 s).
 const ODD_LOOKS: u32 = 12;
 
@@ -31,6 +35,8 @@ pub struct Turning {
     ports: Ports,
     turns: Arc<dyn Rolling>,
     draining: Draining,
+    /// Nodes that never come back with what they had, as the operator says.
+    gone: Vec<String>,
     limits: Limits,
     spec: DirectSpec,
     helm: Helm,
@@ -52,7 +58,14 @@ impl Turning {
         stop: CancellationToken,
     ) -> Self {
         let helm = Helm::new(ports.hands(limits.attempts), job, stop);
-        Self { ports, turns, draining, limits, spec, helm }
+        Self { ports, turns, draining, gone: Vec::new(), limits, spec, helm }
+    }
+
+    /// Does without these nodes of the plan.
+    #[must_use]
+    pub fn without(mut self, gone: Vec<String>) -> Self {
+        self.gone = gone;
+        self
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
@@ -106,7 +119,7 @@ impl Turning {
     /// Takes every node that way, one after the other.
     async fn all(&mut self, way: Way) -> Result<(), Ending> {
         loop {
-            let sides = self.settled().await?;
+            let sides = self.settled(way).await?;
             let Some(node) = next(&sides, way) else { return Ok(()) };
             if way == Way::Forward {
                 self.helm.hold(false).await?;
@@ -148,12 +161,13 @@ impl Turning {
             let answer = tokio::select! {
                 answer = self.turns.alter(node, way) => answer,
                 () = self.cut(way) => Err(Fault::Lost("the ALTER was ended".into())),
+                () = self.cast_out(node) => Err(Fault::Lost(format!("{node} is no longer in the cluster"))),
             };
             let took = self.ports.clock.now().saturating_sub(began);
             if matches!(answer, Err(Fault::Lost(_))) {
                 self.ports.clock.sleep(LATE_ALTER).await;
             }
-            let sides = self.settled().await?;
+            let sides = self.settled(way).await?;
             if sides.iter().any(|(name, side)| name == node && *side == wanted(way)) {
                 self.helm.tally.switch_attempts = self.helm.tally.switch_attempts.max(attempt);
                 self.helm.tally.switch_ms = self.helm.tally.switch_ms.max(millis(took));
@@ -187,7 +201,7 @@ impl Turning {
         let since = self.ports.clock.now();
         let mut said = None;
         loop {
-            if self.helm.deposed.is_cancelled() || (way == Way::Forward && self.helm.stop.is_cancelled()) {
+            if self.ends(way) {
                 return Err(self.helm.stopped());
             }
             let why = match self.ready(node, way, untouched).await {
@@ -219,6 +233,15 @@ impl Turning {
         self.ports.journal.beat().await.map(|_| ())
     }
 
+    /// Returns when the others have gone on without that node, twice in a row.
+    async fn cast_out(&self, node: &str) {
+        let mut gone = 0;
+        while gone < 2 {
+            self.ports.clock.sleep(MEMBER_LOOK).await;
+            gone = if self.turns.gone(node).await { gone + 1 } else { 0 };
+        }
+    }
+
     /// Returns when the ALTER must be ended.
     async fn cut(&self, way: Way) {
         match way {
@@ -227,12 +250,11 @@ impl Turning {
         }
     }
 
-    /// What every node has, once none works on an ALTER and all are in the cluster's pace.
-    async fn settled(&self) -> Result<Sides, Ending> {
+    /// What every node of the plan has, once none works on an ALTER and all are in the cluster's pace.
+    async fn settled(&self, way: Way) -> Result<Sides, Ending> {
         let at = self.helm.job.phase;
-        let estimated = Duration::from_secs(self.helm.job.plan.estimate.seconds);
-        let deadline = self.ports.clock.now() + SETTLE_LIMIT + estimated * 2;
-        let mut odd = 0;
+        let began = self.ports.clock.now();
+        let (mut odd, mut told_of) = (0, None);
         loop {
             let busy = self.ports.direct.under_way().await.unwrap_or(true);
             let sides = if busy { Vec::new() } else { self.sides().await };
@@ -241,19 +263,36 @@ impl Turning {
             if !sides.is_empty() && sides.iter().all(clear) && behind.is_none() {
                 return Ok(sides);
             }
-            odd += u32::from(sides.iter().any(|(_, side)| matches!(side, Side::Else(_))));
+            let strange = sides.iter().any(|(_, side)| matches!(side, Side::Else(_)));
+            odd = if strange { odd + 1 } else { 0 };
             if odd >= ODD_LOOKS {
                 let what = "a node has neither the table as it was nor as it was planned".to_owned();
                 return Err(Ending::Drifted { what, nodes: told(&sides) });
             }
-            if self.ports.clock.now() >= deadline {
-                let silent: Vec<String> = told(&sides).into_iter().chain(behind).collect();
-                let why =
-                    if busy { "a node still works on an ALTER of the table".to_owned() } else { silent.join("; ") };
-                return Err(Ending::Stopped { phase: at, why: format!("not all nodes say what they have: {why}") });
+            if self.ends(way) {
+                return Err(self.helm.stopped());
+            }
+            let silent = sides.iter().any(|(_, side)| matches!(side, Side::Silent(_)));
+            let missing: Vec<String> = told(&sides).into_iter().chain(behind).collect();
+            let why = if busy { "a node still works on an ALTER of the table".to_owned() } else { missing.join("; ") };
+            let waited = self.ports.clock.now().saturating_sub(began);
+            if waited >= self.limits.patience || (silent && waited >= SILENT_LIMIT) {
+                let why = format!(
+                    "not every node of the plan says what it has: {why}; bring it back first (--gone NODE: it never comes \
+                     back, or with a whole state transfer)"
+                );
+                return Err(Ending::Stopped { phase: at, why });
+            }
+            if waited >= QUIET {
+                self.helm.held(&mut told_of, why);
             }
             self.ports.clock.sleep(LOOK).await;
         }
+    }
+
+    /// Whether this run is to end: on the way back only when the job is another's.
+    fn ends(&self, way: Way) -> bool {
+        self.helm.deposed.is_cancelled() || (way == Way::Forward && self.helm.stop.is_cancelled())
     }
 
     /// The first node that is not in the cluster's pace, in words.
@@ -273,6 +312,12 @@ impl Turning {
         let mut sides: Sides =
             seen.into_iter().map(|seen| (seen.node, side(&self.spec, before, &seen.sight))).collect();
         let order: Vec<&str> = self.helm.job.plan.steps.iter().filter_map(Step::turn).collect();
+        // A node that is away comes back with what it had: without it nothing can be said of all.
+        for name in order.iter().filter(|name| !self.gone.iter().any(|gone| gone == *name)) {
+            if !sides.iter().any(|(node, _)| node == name) {
+                sides.push(((*name).to_owned(), Side::Silent("it is not in the cluster".to_owned())));
+            }
+        }
         sides.sort_by_key(|(node, _)| order.iter().position(|name| *name == node).unwrap_or(order.len()));
         sides
     }
@@ -294,6 +339,21 @@ impl Turning {
             }
             self.helm.retried("the look at all nodes afterwards", &fault.to_string(), attempt).await;
         }
+    }
+
+    /// When every node has the same table, and it is neither, somebody else has changed it: there is nothing to go back to.
+    async fn other_table(&mut self) -> Result<(), Ending> {
+        let seen = self.ports.direct.look().await;
+        let all = self.sides().await.len() == seen.len();
+        let Standing::Neither(nodes) = standing(&self.spec, &self.helm.job.plan.fingerprint, &seen) else {
+            return Ok(());
+        };
+        if !all {
+            return Ok(());
+        }
+        self.helm.enter(Phase::Undone).await?;
+        let what = "the job is closed, but somebody else has changed the table since it was planned".to_owned();
+        Err(Ending::Drifted { what, nodes })
     }
 
     /// Takes every changed node back, the last one first, and closes the job.
@@ -319,6 +379,7 @@ impl Turning {
                     }
                     self.ports.clock.sleep(LATE_ALTER).await;
                     self.put_back().await?;
+                    self.other_table().await?;
                     self.all(Way::Back).await?;
                     self.well().await?;
                 }

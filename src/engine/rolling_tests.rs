@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::altering::Limits;
 use super::altering_tests::{Answer, Has, NEW, ODD, OLD, Script, World, busy, fine, job, lost, no, ports, word, world};
 use super::draining::Draining;
+use super::ending::Ending;
 use super::rolling::Turning;
 use crate::error::Fault;
 use crate::ports::journal::{Job, Phase};
@@ -34,6 +35,9 @@ impl Rolling for World {
         let (answer, nodes) = self.script.lock().unwrap().pop_front().expect("one more ALTER than the test foresees");
         *self.nodes.lock().unwrap() = nodes;
         answer()
+    }
+    async fn gone(&self, _: &str) -> bool {
+        false
     }
     async fn back(&self, _: &str) -> Result<(), Fault> {
         Ok(())
@@ -200,4 +204,45 @@ async fn a_stop_ends_the_turn_and_an_undo_does_not_hear_it() {
     let job = rolling(Phase::Altering);
     let (ending, _, _) = Turning::new(ports(&undone), turns, no_proxy(), limits, job, spec, stop).undo().await;
     assert_eq!(word(&ending), "undone", "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_node_of_the_plan_that_is_away_is_never_forgotten() {
+    let third = |phase| {
+        let mut job = rolling(phase);
+        let mut step = job.plan.steps[1].clone();
+        if let Step::Roll { node, .. } = &mut step {
+            *node = "n3".to_owned();
+        }
+        job.plan.steps.push(step);
+        job
+    };
+    let turning = |world: &Arc<World>, job: Job| {
+        let Work::Rolling(spec) = job.plan.work.clone() else { panic!("a rolling plan") };
+        let limits = Limits { attempts: 3, patience: Duration::from_secs(600) };
+        let turns = Arc::clone(world) as Arc<dyn Rolling>;
+        Turning::new(ports(world), turns, no_proxy(), limits, job, spec, CancellationToken::new())
+    };
+    for nodes in [[OLD; 2], [NEW; 2], [NEW, OLD]] {
+        let away = world(nodes, &[]);
+        let (ending, _, job) = turning(&away, third(Phase::Altering)).run().await;
+        assert_eq!((word(&ending), job.phase), ("stopped", Phase::Altering), "{nodes:?}: {ending:?}");
+        let Ending::Stopped { why, .. } = ending else { panic!() };
+        assert!(why.contains("n3: gives no answer (it is not in the cluster)"), "{why}");
+        let away = world(nodes, &[]);
+        let (ending, _, job) = turning(&away, third(Phase::Altering)).undo().await;
+        assert_eq!((word(&ending), job.phase), ("stopped", Phase::Undoing), "{nodes:?}: {ending:?}");
+    }
+    let without = world([NEW; 2], &[]);
+    let (ending, _, _) = turning(&without, third(Phase::Altering)).without(vec!["n3".into()]).run().await;
+    assert_eq!(word(&ending), "done", "the operator says that it never comes back: {ending:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_somebody_else_changed_everywhere_closes_the_job() {
+    for nodes in [[ODD; 2], ["!"; 2]] {
+        let other = world(nodes, &[]);
+        let (ending, _, job) = engine(&other, Phase::Altering).undo().await;
+        assert_eq!((word(&ending), job.phase), ("drifted", Phase::Undone), "{nodes:?}: {ending:?}");
+    }
 }

@@ -122,6 +122,12 @@ pub fn wsrep_pace() -> Sql {
     Sql::new("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_desync_count')")
 }
 
+/// How many members a node sees in its cluster.
+#[must_use]
+pub fn wsrep_members() -> Sql {
+    Sql::new("SHOW GLOBAL STATUS LIKE 'wsrep\\_cluster\\_size'")
+}
+
 /// How far a node has committed.
 #[must_use]
 pub fn wsrep_last_committed() -> Sql {

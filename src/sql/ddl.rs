@@ -5,7 +5,7 @@ use driftless_strategies::shape::{ForeignKey, Key, KeyKind};
 use driftless_strategies::{Algorithm, Flavour, Ident, Lock, TableName, TableShape};
 
 use super::Sql;
-use super::repair::add_key;
+use super::repair::key_clauses;
 use crate::ports::journal::JobId;
 
 /// Makes the shadow like the source, empty; foreign keys and triggers are not copied by the server.
@@ -51,10 +51,8 @@ pub fn keys_back(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Str
     let plain = |table: &TableShape| -> Vec<Key> {
         table.keys.iter().filter(|key| key.kind == KeyKind::Plain).cloned().collect()
     };
-    let (has, wanted) = (plain(has), plain(wanted));
-    let drops = has.iter().filter(|key| !wanted.contains(key)).map(|key| Sql::new("DROP KEY ").name(&key.name));
-    let adds = wanted.iter().filter(|key| !has.contains(key)).map(|key| add_key(key, flavour));
-    Sql::new("").join(", ", drops.chain(adds)).as_str().to_owned()
+    let clauses = key_clauses(&plain(has), &plain(wanted), flavour);
+    Sql::new("").join(", ", clauses).as_str().to_owned()
 }
 
 /// Sessions that work on one of these statements, to the letter.

@@ -28,9 +28,9 @@ pub fn clauses(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Resul
     }
     let mut clauses = Vec::new();
     foreign_keys_off(has, wanted, &mut clauses);
-    keys(has, wanted, flavour, Part::Drop, &mut clauses);
+    keys(&has.keys, &wanted.keys, flavour, Part::Drop, &mut clauses);
     columns(has, wanted, flavour, &mut clauses);
-    keys(has, wanted, flavour, Part::Add, &mut clauses);
+    keys(&has.keys, &wanted.keys, flavour, Part::Add, &mut clauses);
     for (name, clause) in wanted.checks.iter().filter(|check| !has.checks.contains(check)) {
         clauses.push(Sql::new("ADD CONSTRAINT ").name(name).text(" CHECK (").trusted(clause).text(")"));
     }
@@ -135,10 +135,38 @@ enum Part {
     Add,
 }
 
-fn keys(has: &TableShape, wanted: &TableShape, flavour: Flavour, part: Part, clauses: &mut Vec<Sql>) {
+/// Whether two keys differ in nothing but whether the optimizer may use them: dropped and added in one ALTER the server
+/// takes them for the same, and changes nothing (MariaDB 10.11, our own test).
+fn only_hidden(one: &Key, other: &Key) -> bool {
+    one.visible != other.visible && Key { visible: other.visible, ..one.clone() } == *other
+}
+
+/// Lets the optimizer use a key, or not.
+fn show_key(key: &Key, flavour: Flavour) -> Sql {
+    match flavour {
+        Flavour::MariaDb => {
+            Sql::new("ALTER KEY ").name(&key.name).text(if key.visible { " NOT IGNORED" } else { " IGNORED" })
+        }
+        Flavour::MySql => {
+            Sql::new("ALTER INDEX ").name(&key.name).text(if key.visible { " VISIBLE" } else { " INVISIBLE" })
+        }
+    }
+}
+
+/// The clauses that make `has` the keys `wanted`.
+#[must_use]
+pub fn key_clauses(has: &[Key], wanted: &[Key], flavour: Flavour) -> Vec<Sql> {
+    let mut clauses = Vec::new();
+    keys(has, wanted, flavour, Part::Drop, &mut clauses);
+    keys(has, wanted, flavour, Part::Add, &mut clauses);
+    clauses
+}
+
+fn keys(has: &[Key], wanted: &[Key], flavour: Flavour, part: Part, clauses: &mut Vec<Sql>) {
+    let hidden_in = |keys: &[Key], key: &Key| keys.iter().any(|other| only_hidden(other, key));
     match part {
         Part::Drop => {
-            for key in has.keys.iter().filter(|key| !wanted.keys.contains(key)) {
+            for key in has.iter().filter(|key| !wanted.contains(key) && !hidden_in(wanted, key)) {
                 clauses.push(match key.kind {
                     KeyKind::Primary => Sql::new("DROP PRIMARY KEY"),
                     KeyKind::Unique | KeyKind::UniqueHash | KeyKind::Plain | KeyKind::Fulltext | KeyKind::Spatial => {
@@ -148,7 +176,9 @@ fn keys(has: &TableShape, wanted: &TableShape, flavour: Flavour, part: Part, cla
             }
         }
         Part::Add => {
-            clauses.extend(wanted.keys.iter().filter(|key| !has.keys.contains(key)).map(|key| add_key(key, flavour)))
+            for key in wanted.iter().filter(|key| !has.contains(key)) {
+                clauses.push(if hidden_in(has, key) { show_key(key, flavour) } else { add_key(key, flavour) });
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use driftless::demo::{Ledger, Loaded, load};
 use driftless::ports::server::Server;
+use driftless::sql::Sql;
+use driftless_strategies::TableName;
 use serde_json::Value;
 
 use crate::child::prepare;
@@ -115,12 +117,12 @@ async fn a_node_with_writers_has_no_turn() {
         writing.stop(&mut ledger).await;
 
         let mut holder = test.plain(2).connect().await.unwrap();
-        holder.execute(&driftless::sql::Sql::new("BEGIN")).await.unwrap();
-        holder.query(&driftless::sql::Sql::new("SELECT COUNT(*) FROM ").table(&loaded.table)).await.unwrap();
+        holder.execute(&Sql::new("BEGIN")).await.unwrap();
+        holder.query(&Sql::new("SELECT COUNT(*) FROM ").table(&loaded.table)).await.unwrap();
         let mut call = rsu(test, &table, ALTER);
         let held = call.event(|line| line["event"] == "held").await.map(|line| line.to_string()).unwrap_or_default();
         assert!(held.contains("n3 is not without writers"), "{held}: {:?}", call.seen());
-        holder.execute(&driftless::sql::Sql::new("COMMIT")).await.unwrap();
+        holder.execute(&Sql::new("COMMIT")).await.unwrap();
         done(&call.end(RUN).await, 0, &["proven equal"], "once the transaction is over");
         test.proven(&loaded.table, &ledger, "at the end").await;
     };
@@ -195,6 +197,121 @@ async fn a_node_that_goes_down_in_its_turn_is_asked_what_it_has() {
         let now = keys(test, "orders").await;
         assert!(now.iter().all(|node| node.contains("by_all")), "{now:?}");
         test.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// A node that neither dies nor answers is not waited for for ever, and is asked when it is back.
+#[tokio::test]
+async fn a_node_that_freezes_in_its_turn_is_given_up() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        let loaded = loaded(test, 100_000).await;
+        let table = loaded.table.to_string();
+        let mut call = rsu(test, &table, ALTER);
+        assert!(call.entered("altering").await, "{:?}", call.seen());
+        let working = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
+        while test.plain(2).number(working).await == Some(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        test.cluster().freeze(2);
+        let ended = call.end(RUN).await;
+        assert_eq!(ended.code, Some(5), "it does not answer: {ended:?}");
+        test.cluster().thaw(2);
+        test.cluster().heal().await.unwrap();
+        let job = job_on(&test.nodes()[0], &table).await.expect("it can go on");
+        done(&resume(&test.nodes()[0], &job, &BUSY).end(RUN).await, 0, &["proven equal"], "resumed");
+        let now = keys(test, "orders").await;
+        assert!(now.iter().all(|node| node.contains("by_all")), "{now:?}");
+        test.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Runs until n3 is changed and n2 is waited for, then stops it; the job's id.
+async fn half_way(test: &TestCluster, table: &TableName, alter: &str) -> String {
+    let mut holder = test.plain(1).connect().await.unwrap();
+    holder.execute(&Sql::new("BEGIN")).await.unwrap();
+    holder.query(&Sql::new("SELECT COUNT(*) FROM ").table(table)).await.unwrap();
+    let mut call = rsu(test, &table.to_string(), alter);
+    assert!(call.event(|line| line["event"] == "rolled").await.is_some(), "{alter}: {:?}", call.seen());
+    let held = call.event(|line| line["event"] == "held").await;
+    assert!(held.is_some(), "{alter}: {:?}", call.seen());
+    call.interrupt();
+    assert_eq!(call.end(RUN).await.code, Some(5), "{alter}");
+    holder.execute(&Sql::new("COMMIT")).await.unwrap();
+    job_on(&test.nodes()[0], &table.to_string()).await.expect("it can go on")
+}
+
+/// What is taken back is what was there, on every node, to the letter of SHOW CREATE TABLE.
+#[tokio::test]
+async fn keys_come_back_as_they_were() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(
+            test,
+            &[
+                "CREATE TABLE t (id INT PRIMARY KEY, a INT, b VARCHAR(90), KEY kh (b(7), a) IGNORED, KEY ka (a), \
+                 KEY kb (b(5) DESC, id) COMMENT 'it''s \\\\ #5? é')",
+                "INSERT INTO t VALUES (1, 1, 'a')",
+            ],
+        )
+        .await;
+        let table = test.table("t");
+        let show = format!("SHOW CREATE TABLE {}", table.quoted());
+        let shown = async || {
+            let mut all = Vec::new();
+            for node in ALL {
+                all.push(test.plain(node).run(&["SET SESSION wsrep_sync_wait = 15", &show]).await);
+            }
+            all
+        };
+        let before = shown().await;
+        let alters = [
+            "DROP KEY kb",
+            "ALTER KEY ka IGNORED",
+            "ALTER KEY kh NOT IGNORED",
+            "RENAME KEY kb TO kbb",
+            "ADD KEY n (b)",
+        ];
+        for alter in alters {
+            let job = half_way(test, &table, alter).await;
+            assert_ne!(shown().await[2], before[2], "{alter}: n3 is changed");
+            let aborted = tell(&test.nodes()[1], &["abort", &job]).await;
+            assert_eq!(aborted.code, Some(0), "{alter}: {aborted:?}");
+            assert_eq!(shown().await, before, "{alter}");
+        }
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// A node that is away keeps what it has, and comes back with it: no end is said to be one without it.
+#[tokio::test]
+async fn a_node_that_is_away_is_not_forgotten() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(test, &["CREATE TABLE t (id INT PRIMARY KEY, a INT)", "INSERT INTO t VALUES (1, 1)"]).await;
+        let table = test.table("t");
+        let job = half_way(test, &table, "ADD KEY ka (a)").await;
+        test.cluster().kill9(2);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let resumed = resume(&test.nodes()[0], &job, &BUSY).end(RUN).await;
+        done(&resumed, 5, &["n3: gives no answer (it is not in the cluster)"], "resumed without n3");
+        let aborted = tell(&test.nodes()[1], &["abort", &job]).await;
+        assert_eq!(aborted.code, Some(5), "{aborted:?}");
+        test.cluster().restart(2).await.unwrap();
+        let aborted = tell(&test.nodes()[1], &["abort", &job]).await;
+        assert_eq!(aborted.code, Some(0), "{aborted:?}");
+        assert!(keys(test, "t").await.iter().all(|keys| keys == "PRIMARY"), "{:?}", keys(test, "t").await);
+        // A table that is gone everywhere leaves no job behind.
+        let job = half_way(test, &table, "ADD KEY ka (a)").await;
+        test.plain(0).run(&[&format!("DROP TABLE {}", table.quoted())]).await;
+        let aborted = tell(&test.nodes()[1], &["abort", &job]).await;
+        assert_eq!(aborted.code, Some(4), "{aborted:?}");
+        assert_eq!(job_on(&test.nodes()[0], &table.to_string()).await, None);
     };
     test.bounded(LIMIT, work).await;
 }
