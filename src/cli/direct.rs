@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use driftless_strategies::DirectSpec;
 
+use super::args::ProxyArgs;
 use super::assemble::{self, Parts};
 use super::error::CliError;
 use crate::cutover::direct::{Ground, TableItself};
@@ -16,6 +17,7 @@ use crate::engine::rolling::Turning;
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
 use crate::ports::journal::{Journal, Movable};
+use crate::ports::members::{Discovered, Member};
 use crate::ports::proxy::{Backend, Proxy};
 use crate::proxy::{All, Commands, Haproxy};
 use crate::throttle::Sampler;
@@ -49,14 +51,9 @@ pub(super) fn turning(
         journal: Arc::clone(&rooms.journal) as Arc<dyn Movable>,
     };
     let draining = Draining {
-        proxy: proxy(parts),
+        proxy: proxy(parts.proxy),
         drains: rooms.journal,
-        nodes: parts
-            .discovered
-            .members
-            .iter()
-            .map(|member| Backend { name: member.node.name.clone(), address: member.node.address.clone() })
-            .collect(),
+        nodes: backends(parts.discovered),
         put_back: parts.proxy.put_back,
         now: tokio::sync::Mutex::default(),
     };
@@ -65,9 +62,14 @@ pub(super) fn turning(
     Ok(turning.without(parts.proxy.gone.clone()))
 }
 
+/// The nodes as a proxy may know them.
+pub(super) fn backends(discovered: &Discovered) -> Vec<Backend> {
+    let backend = |member: &Member| Backend { name: member.node.name.clone(), address: member.node.address.clone() };
+    discovered.members.iter().map(backend).collect()
+}
+
 /// What stands before the nodes, as flags name it.
-fn proxy(parts: &Parts<'_>) -> Option<Arc<dyn Proxy>> {
-    let args = parts.proxy;
+pub(super) fn proxy(args: &ProxyArgs) -> Option<Arc<dyn Proxy>> {
     let haproxies = args.haproxy.iter().map(|socket| Arc::new(Haproxy { socket: socket.clone() }) as Arc<dyn Proxy>);
     let commands = args.drain_command.clone().zip(args.undrain_command.clone());
     let commands = commands.map(|(drain, undrain)| Arc::new(Commands { drain, undrain }) as Arc<dyn Proxy>);

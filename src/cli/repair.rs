@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use driftless_strategies::{Reason, ReasonCode, TableName, Topology};
+use driftless_strategies::{Fingerprint, Reason, ReasonCode, TableName, Topology};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::args::{Format, RepairArgs};
 use super::error::CliError;
 use super::gather::{Servers, table_name};
-use super::terminal;
+use super::{signal, terminal};
 use crate::config::SystemClock;
-use crate::cutover::repair::{Repair, rows};
+use crate::cutover::repair::{Repair, rows, shown};
 use crate::engine::journal::JournalStore;
 use crate::error::Fault;
 use crate::inspect::{Expectation, Expected, Limits, NodeWatch, OwnTriggers, Reading};
@@ -44,13 +45,11 @@ pub(super) async fn repair(args: &RepairArgs) -> Result<ExitCode, CliError> {
     let watch = watch(args, &discovered, &table);
     let drift = match drift(&watch, args, &table).await? {
         Found::Drift(drift) => drift,
-        Found::Equal => {
-            say(args, &format!("{table} is the same on every node: nothing to repair"));
-            return Ok(ExitCode::Done);
-        }
+        // Rows may differ all the same: an earlier repair may have said so.
+        Found::Equal => return proven(args, &discovered, &watch, &table, &[]).await,
         Found::Tie(what) => {
-            let remedy = "say which is right with --like NODE";
-            crate::report::Complaint::new(what).with_remedy(remedy).print();
+            crate::report::Complaint::new(&what).with_remedy("say which is right with --like NODE").print();
+            document(args, &table, &[], &[], &what, ExitCode::Differences);
             return Ok(ExitCode::Differences);
         }
     };
@@ -63,30 +62,72 @@ pub(super) async fn repair(args: &RepairArgs) -> Result<ExitCode, CliError> {
         let repair = Repair::of(&member.node, &reading.name, &reading.shape, &wanted)?;
         repair.rehearse(member, &reading.name, &wanted).await?;
         say(args, &format!("on {node} alone: {}", repair.statement.as_str()));
+        for column in &repair.loses {
+            say(args, &format!("  this loses the values of `{column}`, which only {node} has"));
+        }
         repairs.push((member, repair));
     }
     if !args.yes && !terminal::confirm("Repair?")? {
         return Err(CliError::Usage("not confirmed; nothing was changed".into(), "answer y, or add --yes".into()));
     }
     watch.fit(Phase::Altering).await?;
-    let waits = |why: &str| say(args, &format!("waits: {why}"));
+    let stop = CancellationToken::new();
+    signal::cancels(&stop)?;
+    let mut expected: Vec<(String, Fingerprint)> =
+        drift.nodes.iter().map(|(node, reading)| (node.clone(), reading.fingerprint.clone())).collect();
     for (done, (member, repair)) in repairs.iter().enumerate() {
-        if let Err(fault) = repair.carry_out(member, &watch, args.patience, &waits).await {
-            return if done == 0 { Err(fault.into()) } else { Ok(half_done(&fault.into())) };
+        let waits = |why: &str| say(args, &format!("waits: {why}"));
+        let answer = tokio::select! {
+            answer = repair.carry_out(member, &watch, args.patience, &expected, &waits) => answer,
+            // Dropping the ALTER ends it, and the server undoes it.
+            () = stop.cancelled() => return Ok(interrupted(args, &table, &repair.node)),
+        };
+        match answer {
+            Ok(()) => say(args, &format!("{} is changed", repair.node)),
+            Err(fault) => return ended_early(args, &table, done, fault),
         }
-        say(args, &format!("{} is changed", repair.node));
+        if let (Some(model), Some(own)) = (drift.model(), expected.iter_mut().find(|(node, _)| *node == repair.node)) {
+            own.1.clone_from(&model.fingerprint);
+        }
     }
-    proven(args, &discovered, &watch, &table, &repairs).await.or_else(|error| Ok(half_done(&error)))
+    let code = proven(args, &discovered, &watch, &table, &repairs).await;
+    code.or_else(|error| Ok(half_done(args, &table, &error)))
 }
 
-/// Something is changed, and the rest is not known or not done: never a refusal, which says that nothing was changed.
-fn half_done(error: &CliError) -> ExitCode {
+fn interrupted(args: &RepairArgs, table: &TableName, node: &str) -> ExitCode {
+    let what = format!("stopped by a signal; an ALTER under way on {node} was ended, and the server undoes it");
+    crate::report::Complaint::new(&what)
+        .with_remedy("run `driftless repair` again, which looks what each node has")
+        .print();
+    document(args, table, &[], &[], &what, ExitCode::Stopped);
+    ExitCode::Stopped
+}
+
+/// A refusal says that nothing was changed: true only before the first node, and never when an answer was lost.
+fn ended_early(args: &RepairArgs, table: &TableName, done: usize, fault: Fault) -> Result<ExitCode, CliError> {
+    let lost = matches!(fault, Fault::Lost(_));
+    let error = CliError::from(fault);
+    if lost {
+        let what = error.complaints().into_iter().next().map_or_else(String::new, |first| first.what);
+        let remedy = "whether the ALTER happened is not known: run `driftless repair` again, which looks";
+        crate::report::Complaint::new(&what).with_remedy(remedy).print();
+        document(args, table, &[], &[], &what, ExitCode::Unknown);
+        return Ok(ExitCode::Unknown);
+    }
+    if done == 0 { Err(error) } else { Ok(half_done(args, table, &error)) }
+}
+
+/// Something is changed, and the rest is not known or not done.
+fn half_done(args: &RepairArgs, table: &TableName, error: &CliError) -> ExitCode {
+    let code = if error.exit() == ExitCode::Unknown { ExitCode::Unknown } else { ExitCode::Stopped };
     for complaint in error.complaints() {
+        let what = complaint.what.clone();
         complaint
             .with_remedy("a node is changed already: run `driftless repair` again, which looks what each has")
             .print();
+        document(args, table, &[], &[], &what, code);
     }
-    if error.exit() == ExitCode::Unknown { ExitCode::Unknown } else { ExitCode::Stopped }
+    code
 }
 
 /// Schemas and rows of all nodes, read anew.
@@ -98,50 +139,81 @@ async fn proven(
     repairs: &[(&Member, Repair)],
 ) -> Result<ExitCode, CliError> {
     let seen = read(watch, table).await?;
-    let equal = seen
-        .windows(2)
-        .all(|pair| pair.first().map(|one| &one.1.fingerprint) == pair.last().map(|one| &one.1.fingerprint));
-    let (code, told, sums) = match seen.first() {
-        Some((_, first)) if equal => {
-            let sums = rows(&discovered.members, table, &first.shape).await?;
-            let same = sums.iter().all(|(_, sum)| sums.first().is_some_and(|(_, first)| first == sum));
-            if same {
-                (ExitCode::Done, format!("{table} is equal on every node, its rows too"), sums)
-            } else {
-                let told = format!(
-                    "{table} has the same shape on every node, but its rows differ, or are being written: compare again in \
-                     a quiet moment; a node whose rows differ needs a state transfer"
-                );
-                (ExitCode::Differences, told, sums)
-            }
-        }
-        Some(_) | None => (ExitCode::Differences, format!("{table} still differs between the nodes"), Vec::new()),
+    let same = |one: &(String, Reading), other: &(String, Reading)| one.1.fingerprint == other.1.fingerprint;
+    let Some(first) = seen.first().filter(|first| seen.iter().all(|other| same(first, other))) else {
+        let told = format!("{table} differs between the nodes");
+        return Ok(verdict(args, table, repairs, &[], &told, ExitCode::Differences));
     };
-    let rows: Vec<String> = sums.iter().map(|(node, sum)| format!("{node} {sum}")).collect();
-    match args.show.format {
-        Format::Text => {
-            for line in rows.iter().filter(|_| code != ExitCode::Done) {
-                terminal::print(&format!("  {line}"));
-            }
-            terminal::print(&told);
-        }
-        Format::Json => {
-            let repairs: Vec<_> = repairs
-                .iter()
-                .map(|(_, repair)| json!({ "node": repair.node, "statement": repair.statement.as_str() }))
-                .collect();
-            let document = json!({ "table": table.to_string(), "repairs": repairs, "rows": rows, "what": told, "code": code.code() });
-            terminal::print(&document.to_string());
-        }
+    let shown = shown(&discovered.members, table).await?;
+    if shown.iter().any(|(_, lines)| shown.first().is_some_and(|(_, first)| first != lines)) {
+        let told =
+            format!("{table} looks the same in the catalog of every node, but not in SHOW CREATE TABLE: compare that");
+        return Ok(verdict(args, table, repairs, &[], &told, ExitCode::Differences));
     }
-    Ok(code)
+    let sums = rows(&discovered.members, table, &first.1.shape).await?;
+    let lines: Vec<String> = sums.iter().map(|(node, sum)| format!("{node} {sum}")).collect();
+    let hashed = sums.iter().all(|(_, sum)| sum.split(':').nth(1) == Some("0"));
+    let equal = sums.iter().all(|(_, sum)| sums.first().is_some_and(|(_, first)| first == sum));
+    let (told, code) = match (hashed, equal) {
+        (true, true) if repairs.is_empty() => {
+            (format!("{table} is the same on every node, its rows too: nothing to repair"), ExitCode::Done)
+        }
+        (true, true) => (format!("{table} is equal on every node, its rows too"), ExitCode::Done),
+        (false, _) => (
+            format!("{table} has the same shape on every node, but some rows are too long to be compared"),
+            ExitCode::Differences,
+        ),
+        (true, false) => (
+            format!(
+                "{table} has the same shape on every node, but its rows differ, or are being written: run this again in a \
+                 quiet moment; a node whose rows differ needs a state transfer"
+            ),
+            ExitCode::Differences,
+        ),
+    };
+    Ok(verdict(args, table, repairs, &lines, &told, code))
+}
+
+fn verdict(
+    args: &RepairArgs,
+    table: &TableName,
+    repairs: &[(&Member, Repair)],
+    rows: &[String],
+    told: &str,
+    code: ExitCode,
+) -> ExitCode {
+    for line in rows.iter().filter(|_| code != ExitCode::Done) {
+        say(args, &format!("  {line}"));
+    }
+    say(args, told);
+    document(args, table, repairs, rows, told, code);
+    code
+}
+
+/// The one document in JSON, at the end.
+fn document(
+    args: &RepairArgs,
+    table: &TableName,
+    repairs: &[(&Member, Repair)],
+    rows: &[String],
+    what: &str,
+    code: ExitCode,
+) {
+    if args.show.format == Format::Json {
+        let repairs: Vec<_> = repairs
+            .iter()
+            .map(|(_, repair)| json!({ "node": repair.node, "statement": repair.statement.as_str() }))
+            .collect();
+        let all =
+            json!({ "table": table.to_string(), "repairs": repairs, "rows": rows, "what": what, "code": code.code() });
+        terminal::print(&all.to_string());
+    }
 }
 
 /// In JSON there is one document, at the end.
 fn say(args: &RepairArgs, line: &str) {
-    match args.show.format {
-        Format::Text => terminal::print(line),
-        Format::Json => {}
+    if args.show.format == Format::Text {
+        terminal::print(line);
     }
 }
 

@@ -108,6 +108,10 @@ async fn run_one(args: &RunArgs, servers: &Servers, json: Option<&Arc<dyn Output
         let what = format!("--haproxy and --drain-command are for --strategy rsu, and the plan is {}", plan.strategy);
         return Err(CliError::Usage(what, "leave them out, or ask for --strategy rsu".into()));
     }
+    if let Some(proxy) = direct::proxy(&args.proxy) {
+        // Whatever is wrong with it is said before there is a job.
+        proxy.knows(&direct::backends(&gathered.discovered)).await?;
+    }
     if !args.yes && !terminal::confirm("Run this plan?")? {
         return Err(CliError::Usage("not confirmed; nothing was changed".into(), "answer y, or add --yes".into()));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use driftless_strategies::facts::{DryRun, Node};
 use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Reason, TableName, TableShape};
+use driftless_strategies::{Fingerprint, Ident, Reason, TableName, TableShape};
 use futures_util::future::join_all;
 
 use super::rolling::alter_alone;
@@ -36,6 +36,8 @@ pub struct Repair {
     pub has: TableShape,
     /// The one ALTER.
     pub statement: Sql,
+    /// Columns whose values go with them.
+    pub loses: Vec<Ident>,
     clauses: String,
 }
 
@@ -60,6 +62,7 @@ impl Repair {
             node: node.name.clone(),
             has: has.clone(),
             statement: repair::alter(table, &clauses),
+            loses: repair::lost_columns(has, wanted),
             clauses: joined,
         })
     }
@@ -97,6 +100,7 @@ impl Repair {
         member: &Member,
         watch: &NodeWatch,
         patience: Duration,
+        expected: &[(String, Fingerprint)],
         told: &dyn Fn(&str),
     ) -> Result<(), Fault> {
         let begun = tokio::time::Instant::now();
@@ -104,14 +108,18 @@ impl Repair {
         loop {
             let attempt = async {
                 watch.idle(&self.node, Duration::from_secs(60)).await?;
+                // What was written for another drift would make one.
+                unchanged(watch, expected).await?;
                 alter_alone(&self.node, &member.server, &self.statement).await
             };
             match attempt.await {
                 Ok(()) => break,
                 Err(Fault::Busy(why)) if begun.elapsed() < patience => {
-                    if said != why {
+                    // Numbers change all the time.
+                    let gist: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
+                    if said != gist {
                         told(&why);
-                        said = why;
+                        said = gist;
                     }
                     tokio::time::sleep(LOOK).await;
                 }
@@ -125,6 +133,45 @@ impl Repair {
         }
         Ok(())
     }
+}
+
+/// Passes while every node has what the repair was planned for.
+async fn unchanged(watch: &NodeWatch, expected: &[(String, Fingerprint)]) -> Result<(), Fault> {
+    let seen = watch.tables().await;
+    for (node, answer) in seen {
+        let known = expected.iter().find(|(name, _)| *name == node).map(|(_, print)| print);
+        if answer?.map(|reading| reading.fingerprint).as_ref() != known {
+            let what = format!("the table on {node} is no longer what the repair was planned for");
+            return Err(Fault::Refused(Box::new(Reason::new(
+                ReasonCode::PlanStale,
+                what,
+                "run `driftless repair` again",
+            ))));
+        }
+    }
+    Ok(())
+}
+
+/// How each node shows the table, without counters and without the order of its lines.
+///
+/// # Errors
+/// As from the servers.
+pub async fn shown(members: &[Member], table: &TableName) -> Result<Vec<(String, Vec<String>)>, Fault> {
+    let one = async |member: &Member| -> Result<(String, Vec<String>), Fault> {
+        let mut session = member.server.connect().await?;
+        session.execute(&catalog::causal()).await?;
+        let rows = session.query(&repair::show(table)).await?;
+        let text = rows.first().and_then(|row| row.text(1)).unwrap_or_default();
+        let mut lines: Vec<String> = text.lines().map(plain).collect();
+        lines.sort_unstable();
+        Ok((member.node.name.clone(), lines))
+    };
+    join_all(members.iter().map(one)).await.into_iter().collect()
+}
+
+fn plain(line: &str) -> String {
+    let words = line.trim().trim_end_matches(',').split(' ');
+    words.filter(|word| !word.starts_with("AUTO_INCREMENT=")).collect::<Vec<_>>().join(" ")
 }
 
 /// Columns and keys, which are all that a temporary table shows.

@@ -37,10 +37,12 @@ impl Draining {
     pub(super) async fn out(&self, node: &str) -> Result<(), Fault> {
         let Some(proxy) = &self.proxy else { return Ok(()) };
         let mut now = self.now.lock().await;
-        if now.as_ref().is_some_and(|(out, _)| out == node) {
-            return Ok(());
+        match now.as_ref() {
+            Some((out, Taken::Out)) if out == node => return proxy.keep_out(self.node(node)?).await,
+            Some((out, Taken::OutAlready)) if out == node => return Ok(()),
+            Some(_) | None => {}
         }
-        self.drains.take_out(node).await?;
+        self.drains.take_out(node, &proxy.names()).await?;
         // Until the proxy says otherwise it may be out.
         *now = Some((node.to_owned(), Taken::Out));
         match proxy.drain(self.node(node)?).await {
@@ -83,18 +85,22 @@ impl Draining {
 
     /// Puts back what an earlier run of the job has left out.
     pub(super) async fn left_out(&self, turns: &dyn Rolling, clock: &dyn Clock) -> Result<(), Fault> {
-        for node in self.drains.taken_out().await? {
+        for (node, of) in self.drains.taken_out().await? {
             if self.put_back {
                 self.drains.put_back(&node).await?;
-            } else if self.proxy.is_none() {
+                continue;
+            }
+            let given = self.proxy.as_ref().map_or_else(Vec::new, |proxy| proxy.names());
+            let missing: Vec<String> = of.into_iter().filter(|name| !given.contains(name)).collect();
+            if !missing.is_empty() || given.is_empty() {
                 let what = format!(
-                    "the job has taken {node} out of the proxy: say again how it is put back (--haproxy or --undrain-command), \
-                     or put it back by hand and say --put-back"
+                    "the job has taken {node} out of {}: say that again (--haproxy SOCKET, or --drain-command with \
+                     --undrain-command), or put it back by hand and say --put-back",
+                    missing.join(" and ")
                 );
                 return Err(Fault::Busy(what));
-            } else {
-                self.back(&node, turns, clock).await?;
             }
+            self.back(&node, turns, clock).await?;
         }
         Ok(())
     }
@@ -137,6 +143,15 @@ mod tests {
             }
             Ok(if self.already { Taken::OutAlready } else { Taken::Out })
         }
+        async fn keep_out(&self, _: &Backend) -> Result<(), Fault> {
+            Ok(())
+        }
+        async fn knows(&self, _: &[Backend]) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn names(&self) -> Vec<String> {
+            vec!["p".to_owned()]
+        }
         async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
             self.say(&format!("undrain {}", node.name));
             Ok(())
@@ -145,10 +160,10 @@ mod tests {
 
     #[async_trait::async_trait]
     impl Drains for World {
-        async fn taken_out(&self) -> Result<Vec<String>, Fault> {
-            Ok(self.taken.lock().unwrap().iter().cloned().collect())
+        async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault> {
+            Ok(self.taken.lock().unwrap().iter().map(|node| (node.clone(), vec!["p".to_owned()])).collect())
         }
-        async fn take_out(&self, node: &str) -> Result<(), Fault> {
+        async fn take_out(&self, node: &str, _: &[String]) -> Result<(), Fault> {
             self.say("note");
             self.taken.lock().unwrap().insert(node.to_owned());
             Ok(())

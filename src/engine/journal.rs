@@ -304,7 +304,7 @@ impl Movable for HeldJournal {
 
 #[async_trait::async_trait]
 impl Drains for HeldJournal {
-    async fn taken_out(&self) -> Result<Vec<String>, Fault> {
+    async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault> {
         let mut session = self.session.lock().await;
         let there = session.read(&sql::present()).await?;
         // Made by `prepare`, when the job is younger than the table.
@@ -312,11 +312,15 @@ impl Drains for HeldJournal {
             return Ok(Vec::new());
         }
         let rows = session.read(&sql::drained(&self.id)).await?;
-        Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+        let of = |row: &Row| {
+            let proxies = row.text(1).unwrap_or_default();
+            Some((row.text(0)?, proxies.lines().map(str::to_owned).collect()))
+        };
+        Ok(rows.iter().filter_map(of).collect())
     }
 
-    async fn take_out(&self, node: &str) -> Result<(), Fault> {
-        self.session.lock().await.write(&sql::drain(&self.id, node)).await?;
+    async fn take_out(&self, node: &str, of: &[String]) -> Result<(), Fault> {
+        self.session.lock().await.write(&sql::drain(&self.id, node, &of.join("\n"))).await?;
         Ok(())
     }
 

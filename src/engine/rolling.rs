@@ -133,13 +133,16 @@ impl Turning {
     async fn turn_of(&mut self, node: &str, way: Way, untouched: bool) -> Result<(), Ending> {
         let at = self.helm.job.phase;
         let done = self.one(node, way, untouched).await;
-        if self.helm.deposed.is_cancelled() {
-            // The node is in the hands of whoever has the job now.
+        // The node may be in the hands of whoever has the job now.
+        let taken = matches!(self.ports.journal.beat().await, Err(Fault::Refused(_)));
+        if taken || self.helm.deposed.is_cancelled() {
             return done;
         }
-        let back = self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await;
-        done?;
-        back.map_err(|fault| Ending::of(fault, at).job_stays(at))
+        match self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await {
+            Ok(()) => done,
+            // Whatever else came of it: the job stays until the node is back.
+            Err(fault) => Err(Ending::Stopped { phase: at, why: fault.to_string() }),
+        }
     }
 
     /// Puts back what an earlier run has left out of the proxy.

@@ -64,10 +64,10 @@ struct NoDrains;
 
 #[async_trait::async_trait]
 impl Drains for NoDrains {
-    async fn taken_out(&self) -> Result<Vec<String>, Fault> {
+    async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault> {
         Ok(Vec::new())
     }
-    async fn take_out(&self, _: &str) -> Result<(), Fault> {
+    async fn take_out(&self, _: &str, _: &[String]) -> Result<(), Fault> {
         Ok(())
     }
     async fn put_back(&self, _: &str) -> Result<(), Fault> {

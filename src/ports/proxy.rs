@@ -28,6 +28,18 @@ pub trait Proxy: Send + Sync {
     /// # Errors
     /// `Busy` while no other node would take them; `Refused` when the proxy does not know it; `Failed` in its words.
     async fn drain(&self, node: &Backend) -> Result<Taken, Fault>;
+    /// Makes sure that a node which is out stays so: a proxy that was restarted has forgotten it.
+    ///
+    /// # Errors
+    /// As `drain`.
+    async fn keep_out(&self, node: &Backend) -> Result<(), Fault>;
+    /// Whether it can be asked, and knows these nodes; asked before a job begins.
+    ///
+    /// # Errors
+    /// As `drain`.
+    async fn knows(&self, nodes: &[Backend]) -> Result<(), Fault>;
+    /// What it is called in the journal: never anything secret.
+    fn names(&self) -> Vec<String>;
     /// Sends new connections there again.
     ///
     /// # Errors
@@ -38,16 +50,16 @@ pub trait Proxy: Send + Sync {
 /// Remembers what is taken out, so that a crash leaves nobody out for good.
 #[async_trait::async_trait]
 pub trait Drains: Send + Sync {
-    /// The nodes that the job has taken out.
+    /// The nodes that the job has taken out, each with the names of the proxies.
     ///
     /// # Errors
     /// As from the server.
-    async fn taken_out(&self) -> Result<Vec<String>, Fault>;
-    /// Says that a node is about to be taken out.
+    async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault>;
+    /// Says that a node is about to be taken out of these.
     ///
     /// # Errors
     /// As from the server.
-    async fn take_out(&self, node: &str) -> Result<(), Fault>;
+    async fn take_out(&self, node: &str, of: &[String]) -> Result<(), Fault>;
     /// Says that a node is back.
     ///
     /// # Errors

@@ -28,6 +28,24 @@ impl Proxy for All {
         Ok(if out.is_empty() { Taken::OutAlready } else { Taken::Out })
     }
 
+    async fn keep_out(&self, node: &Backend) -> Result<(), Fault> {
+        for proxy in &self.0 {
+            proxy.keep_out(node).await?;
+        }
+        Ok(())
+    }
+
+    async fn knows(&self, nodes: &[Backend]) -> Result<(), Fault> {
+        for proxy in &self.0 {
+            proxy.knows(nodes).await?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.iter().flat_map(|proxy| proxy.names()).collect()
+    }
+
     /// Every one is asked, also when one of them fails.
     async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
         let mut answer = Ok(());

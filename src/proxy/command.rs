@@ -1,5 +1,6 @@
 //! The user's own commands.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -9,8 +10,6 @@ use crate::ports::proxy::{Backend, Proxy, Taken};
 
 /// Longest time that a command may take; then it is killed.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Bytes of what a failed command said that are shown.
-const SHOWN: usize = 400;
 
 /// Two commands for `sh -c`, with `DRIFTLESS_NODE` (name) and `DRIFTLESS_ADDRESS` (`host:port`) in their environment.
 pub struct Commands {
@@ -20,20 +19,18 @@ pub struct Commands {
     pub undrain: String,
 }
 
+/// Runs in a process group of its own: a Ctrl-C in the terminal is meant for driftless, which then puts the node back. What
+/// it says is not kept: it may hold a password, and the journal is read by many.
 async fn run(what: &str, command: &str, node: &Backend) -> Result<(), Fault> {
     let mut sh = Command::new("sh");
     sh.arg("-c").arg(command).env("DRIFTLESS_NODE", &node.name).env("DRIFTLESS_ADDRESS", &node.address);
-    sh.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    sh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
     let failed = |why: String| Fault::Failed(format!("failed to {what} {}: {why}", node.name));
-    match tokio::time::timeout(LIMIT, sh.output()).await {
+    match tokio::time::timeout(LIMIT, sh.status()).await {
         Err(_) => Err(failed(format!("the command has not ended after {} s", LIMIT.as_secs()))),
         Ok(Err(error)) => Err(failed(error.to_string())),
-        Ok(Ok(ended)) if ended.status.success() => Ok(()),
-        Ok(Ok(ended)) => {
-            let said = String::from_utf8_lossy(&ended.stderr);
-            let said: String = said.trim().chars().take(SHOWN).collect();
-            Err(failed(format!("the command ended with {}: {said}", ended.status)))
-        }
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(format!("the command ended with {status}; run it by hand to see what it says"))),
     }
 }
 
@@ -41,6 +38,19 @@ async fn run(what: &str, command: &str, node: &Backend) -> Result<(), Fault> {
 impl Proxy for Commands {
     async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
         run("drain", &self.drain, node).await.map(|()| Taken::Out)
+    }
+
+    /// A command is not known to be harmless when it is run again.
+    async fn keep_out(&self, _: &Backend) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn knows(&self, _: &[Backend]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["--undrain-command".to_owned()]
     }
 
     async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
@@ -62,6 +72,9 @@ mod tests {
         commands.drain(&node).await.unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "out n 2 10.0.0.2:3306\n");
         let Err(Fault::Failed(why)) = commands.undrain(&node).await else { panic!("it fails") };
-        assert!(why.contains("put back n 2") && why.contains("no such pool"), "{why}");
+        assert!(
+            why.contains("put back n 2") && why.contains("exit status: 3") && !why.contains("no such pool"),
+            "{why}"
+        );
     }
 }

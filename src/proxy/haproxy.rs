@@ -18,9 +18,8 @@ use crate::ports::proxy::{Backend, Proxy, Taken};
 const LIMIT: Duration = Duration::from_secs(10);
 /// `srv_op_state` of a server that takes connections.
 const RUNNING: &str = "2";
-/// `srv_admin_state` of one that nobody has taken out, and of one that was drained by this socket.
-const READY: &str = "0";
-const DRAINED: &str = "8";
+/// Bit of `srv_admin_state`: drained by a command. A server that tracks another one inherits that in other bits.
+const DRAINED: u64 = 0x08;
 
 /// One HAProxy.
 pub struct Haproxy {
@@ -36,7 +35,7 @@ struct Server {
     address: String,
     port: String,
     operates: bool,
-    admin: String,
+    admin: u64,
 }
 
 impl Haproxy {
@@ -46,7 +45,7 @@ impl Haproxy {
 
     async fn ask(&self, command: &str) -> Result<String, Fault> {
         let talk = async {
-            if self.socket.starts_with('/') || self.socket.starts_with('.') {
+            if self.socket.contains('/') || !self.socket.contains(':') {
                 said(UnixStream::connect(&self.socket).await?, command).await
             } else {
                 said(TcpStream::connect(&self.socket).await?, command).await
@@ -70,11 +69,14 @@ impl Haproxy {
         let resolved = tokio::net::lookup_host(node.address.as_str()).await;
         let addresses: Vec<String> =
             resolved.map(|all| all.map(|address: SocketAddr| address.ip().to_string()).collect()).unwrap_or_default();
-        let is = |server: &&Server| {
-            let there = server.address == host || addresses.contains(&server.address);
-            (there && server.port == port) || server.name.eq_ignore_ascii_case(&node.name)
-        };
-        let found: Vec<&Server> = all.iter().filter(is).collect();
+        let there =
+            |server: &&Server| (server.address == host || addresses.contains(&server.address)) && server.port == port;
+        let named = |server: &&Server| server.name.eq_ignore_ascii_case(&node.name);
+        let mut found: Vec<&Server> = all.iter().filter(there).collect();
+        // A name may be another server's elsewhere: it counts only where addresses say nothing.
+        if found.is_empty() {
+            found = all.iter().filter(named).collect();
+        }
         if !found.is_empty() {
             return Ok(found);
         }
@@ -115,7 +117,7 @@ fn servers(answer: &str) -> Option<Vec<Server>> {
             address: of("srv_addr")?,
             port: of("srv_port")?,
             operates: of("srv_op_state")? == RUNNING,
-            admin: of("srv_admin_state")?,
+            admin: of("srv_admin_state")?.parse().ok()?,
         });
     }
     Some(servers)
@@ -128,7 +130,7 @@ impl Proxy for Haproxy {
         let own = self.of(&all, node).await?;
         for server in &own {
             let other = |one: &&Server| one.backend == server.backend && one.name != server.name;
-            if !all.iter().filter(other).any(|one| one.operates && one.admin == READY) {
+            if server.admin == 0 && !all.iter().filter(other).any(|one| one.operates && one.admin == 0) {
                 let (backend, socket) = (&server.backend, &self.socket);
                 let what =
                     format!("{} is the only server of backend {backend} of HAProxy at {socket} that is up", node.name);
@@ -136,7 +138,7 @@ impl Proxy for Haproxy {
             }
         }
         let mut out: Vec<&Server> = Vec::new();
-        for server in own.into_iter().filter(|server| server.admin == READY) {
+        for server in own.into_iter().filter(|server| server.admin == 0) {
             if let Err(fault) = self.set(server, "drain").await {
                 for server in out {
                     self.set(server, "ready").await?;
@@ -148,12 +150,36 @@ impl Proxy for Haproxy {
         Ok(if out.is_empty() { Taken::OutAlready } else { Taken::Out })
     }
 
-    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+    async fn keep_out(&self, node: &Backend) -> Result<(), Fault> {
         let all = self.servers().await?;
-        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin == DRAINED) {
-            self.set(server, "ready").await?;
+        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin == 0) {
+            self.set(server, "drain").await?;
         }
         Ok(())
+    }
+
+    async fn knows(&self, nodes: &[Backend]) -> Result<(), Fault> {
+        let all = self.servers().await?;
+        for node in nodes {
+            self.of(&all, node).await?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.socket.clone()]
+    }
+
+    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+        let all = self.servers().await?;
+        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin & DRAINED != 0) {
+            self.set(server, "ready").await?;
+        }
+        let all = self.servers().await?;
+        match self.of(&all, node).await?.into_iter().find(|server| server.admin & DRAINED != 0) {
+            None => Ok(()),
+            Some(server) => Err(self.failed(format!("{}/{} is still drained", server.backend, server.name))),
+        }
     }
 }
 

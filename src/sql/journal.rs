@@ -90,7 +90,8 @@ pub fn create_table(name: &str) -> Option<Sql> {
         "drain" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`drain` (\
              job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
-             node VARCHAR(255) COLLATE utf8mb4_bin NOT NULL, \
+             node VARCHAR(180) COLLATE utf8mb4_bin NOT NULL, \
+             proxies TEXT NOT NULL, \
              PRIMARY KEY (job, node)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         _ => None,
@@ -100,7 +101,7 @@ pub fn create_table(name: &str) -> Option<Sql> {
 /// Nodes that a job has taken out of the proxy.
 #[must_use]
 pub fn drained(id: &JobId) -> Sql {
-    Sql::new("SELECT node FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" ORDER BY node")
+    Sql::new("SELECT node, proxies FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" ORDER BY node")
 }
 
 /// Every node that any job has taken out: job and node.
@@ -111,11 +112,13 @@ pub fn all_drained() -> Sql {
 
 /// Says that a node is about to be taken out.
 #[must_use]
-pub fn drain(id: &JobId, node: &str) -> Sql {
-    Sql::new("INSERT IGNORE INTO `driftless`.`drain` (job, node) VALUES (")
+pub fn drain(id: &JobId, node: &str, proxies: &str) -> Sql {
+    Sql::new("REPLACE INTO `driftless`.`drain` (job, node, proxies) VALUES (")
         .string(&id.0)
         .text(", ")
         .string(node)
+        .text(", ")
+        .string(proxies)
         .text(")")
 }
 

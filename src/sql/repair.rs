@@ -22,6 +22,12 @@ pub fn clauses(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Resul
         (has.triggers != wanted.triggers, "their triggers"),
         (has.row_format != wanted.row_format || has.options != wanted.options, "row format or table options"),
         (has.referenced_by != wanted.referenced_by, "the foreign keys of other tables that point at it"),
+        (
+            checked(has, wanted) && (has.columns != wanted.columns || has.checks != wanted.checks),
+            "columns or checks of a table with check constraints (JSON columns have one), of which some belong to columns",
+        ),
+        (renamed(has, wanted), "columns, of which one may have been renamed: an ALTER would lose its values"),
+        (odd_default(has, wanted), "a default of bytes, which the catalog does not show as they are"),
     ];
     if let Some((_, what)) = beyond.into_iter().find(|(differs, _)| *differs) {
         return Err(what);
@@ -44,6 +50,37 @@ pub fn clauses(has: &TableShape, wanted: &TableShape, flavour: Flavour) -> Resul
         clauses.push(Sql::new("COMMENT = ").literal(&wanted.comment));
     }
     Ok(clauses)
+}
+
+fn checked(has: &TableShape, wanted: &TableShape) -> bool {
+    !has.checks.is_empty() || !wanted.checks.is_empty()
+}
+
+/// Whether each has a stored column that the other lacks.
+fn renamed(has: &TableShape, wanted: &TableShape) -> bool {
+    let lacks = |one: &TableShape, other: &TableShape| {
+        one.columns.iter().any(|column| column.generated.is_none() && other.column(&column.name).is_none())
+    };
+    lacks(has, wanted) && lacks(wanted, has)
+}
+
+fn odd_default(has: &TableShape, wanted: &TableShape) -> bool {
+    let bytes = |column: &&Column| ["binary", "varbinary", "bit"].contains(&column.data_type.as_str());
+    let changed = |column: &&Column| has.column(&column.name) != Some(*column) && column.default.is_some();
+    wanted.columns.iter().filter(bytes).any(|column| changed(&column) && column.default.as_deref() != Some("NULL"))
+}
+
+/// Stored columns that only this node has: their values go with them.
+#[must_use]
+pub fn lost_columns(has: &TableShape, wanted: &TableShape) -> Vec<Ident> {
+    let only_here = |column: &&Column| column.generated.is_none() && wanted.column(&column.name).is_none();
+    has.columns.iter().filter(only_here).map(|column| column.name.clone()).collect()
+}
+
+/// The statement that shows a table's whole definition: what no catalog of ours reads is in it, too.
+#[must_use]
+pub fn show(table: &TableName) -> Sql {
+    Sql::new("SHOW CREATE TABLE ").table(table)
 }
 
 /// One ALTER of these clauses.
@@ -215,20 +252,43 @@ pub fn add_key(key: &Key, flavour: Flavour) -> Sql {
     }
 }
 
-/// Number and sum of all rows, every column's bytes with their length; the same on two nodes exactly when the rows are.
+/// Number of rows, how many of them could not be hashed, and the sum of their hashes; the same on two nodes exactly when
+/// the rows are. A sum, because equal rows would cancel each other in an XOR; of hashes of each value, because a text of all
+/// values could be longer than the server lets a function answer.
 #[must_use]
 pub fn row_sum(table: &TableName, columns: &[Column], hash: RowHash) -> Sql {
     let stored = columns.iter().filter(|column| column.generated.is_none());
-    let piece = |column: &Column| {
-        let bytes = || Sql::new("CAST(").name(&column.name).text(" AS BINARY)");
-        Sql::new("IFNULL(CONCAT(LENGTH(").sql(&bytes()).text("),':',").sql(&bytes()).text("),'N')")
-    };
-    let text = || Sql::new("CONCAT(").join(", ',', ", stored.clone().map(piece)).text(")");
+    let text = || Sql::new("CONCAT(").join(", ',', ", stored.clone().map(|column| piece(column, hash))).text(")");
     let number = match hash {
         RowHash::CrcProduct => Sql::new("CRC32(").sql(&text()).text(")*CRC32C(").sql(&text()).text(")"),
         RowHash::Sha224 => Sql::new("CAST(CONV(LEFT(SHA2(").sql(&text()).text(", 224), 16), 16, 10) AS UNSIGNED)"),
     };
-    Sql::new("SELECT CONCAT(COUNT(*), ':', COALESCE(BIT_XOR(").sql(&number).text("), 0)) FROM ").table(table)
+    Sql::new("SELECT CONCAT(COUNT(*), ':', COUNT(*) - COUNT(")
+        .sql(&number)
+        .text("), ':', COALESCE(SUM(")
+        .sql(&number)
+        .text("), 0)) FROM ")
+        .table(table)
+}
+
+/// One value as a short text. A float as the double that it is, else it shows some of its digits only.
+fn piece(column: &Column, hash: RowHash) -> Sql {
+    let float = ["float", "double"].contains(&column.data_type.as_str());
+    let bytes = || match float {
+        true => Sql::new("(").name(&column.name).text("+0e0)"),
+        false => Sql::new("CAST(").name(&column.name).text(" AS BINARY)"),
+    };
+    let digest = match hash {
+        RowHash::CrcProduct => Sql::new("CRC32(").sql(&bytes()).text("), '-', CRC32C(").sql(&bytes()).text(")"),
+        RowHash::Sha224 => Sql::new("SHA2(").sql(&bytes()).text(", 224)"),
+    };
+    Sql::new("IF(")
+        .name(&column.name)
+        .text(" IS NULL, 'N', CONCAT(LENGTH(")
+        .sql(&bytes())
+        .text("), ':', ")
+        .sql(&digest)
+        .text("))")
 }
 
 #[cfg(test)]
@@ -277,6 +337,16 @@ mod tests {
         let both = "CHANGE COLUMN `id` `id` int(11) NOT NULL FIRST; \
                     CHANGE COLUMN `d` `d` varchar(10) NULL DEFAULT NULL AFTER `id`";
         assert_eq!(told(&moved, &wanted), both);
+    }
+
+    #[test]
+    fn what_would_lose_or_invent_is_refused() {
+        let with = |names: &[&str]| table(names.iter().map(|name| column(name, "int(11)", Some("NULL"))).collect());
+        let refused = |has: &TableShape, wanted: &TableShape| clauses(has, wanted, Flavour::MariaDb).is_err();
+        assert!(refused(&with(&["a", "z"]), &with(&["a", "b"])), "z may be b");
+        let checked = TableShape { checks: vec![(Ident::new("c").unwrap(), "a > 0".into())], ..with(&["a"]) };
+        assert!(refused(&with(&["a"]), &checked), "whose check it is, is not known");
+        assert_eq!(lost_columns(&with(&["a", "z"]), &with(&["a"])), [Ident::new("z").unwrap()]);
     }
 
     #[test]

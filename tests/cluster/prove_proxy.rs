@@ -32,10 +32,16 @@ impl Front {
             .iter()
             .map(|(name, port)| format!("  server {name} 127.0.0.1:{port} check inter 200ms\n"))
             .collect();
+        // A second backend whose servers follow the first one's.
+        let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tracking: String = servers
+            .iter()
+            .map(|(name, port)| format!("  server r_{name} 127.0.0.1:{port} track db/{name}\n"))
+            .collect();
         let socket = dir.path().join("h.sock");
         let text = format!(
             "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout client 60s\n  \
-             timeout server 60s\nlisten db\n  bind 127.0.0.1:{port}\n  balance leastconn\n{lines}",
+             timeout server 60s\nlisten db\n  bind 127.0.0.1:{port}\n  balance leastconn\n{lines}listen readers\n  bind 127.0.0.1:{second}\n{tracking}",
             socket.display()
         );
         let config = dir.path().join("h.cfg");
@@ -72,7 +78,7 @@ impl Front {
 
     /// Names of the servers that somebody has taken out.
     fn out(&self) -> Vec<String> {
-        let answer = self.ask("show servers state db");
+        let answer = self.ask("show servers state");
         let fields = answer.lines().skip(2).map(|line| line.split(' ').collect::<Vec<_>>());
         fields.filter(|fields| fields.len() > 6 && fields[6] != "0").map(|fields| fields[3].to_owned()).collect()
     }
@@ -149,13 +155,13 @@ async fn a_crash_leaves_nobody_out_for_good() {
             }
             call.kill9();
             call.end(RUN).await;
-            assert_eq!(front.out(), ["n3"], "the crash leaves it out");
+            assert_eq!(front.out(), ["n3", "r_n3"], "the crash leaves it out");
             let job = job_on(&test.nodes()[1], &table).await.expect("it can go on");
             let status = tell(&test.nodes()[2], &["status"]).await;
             let told = status.events.iter().map(ToString::to_string).collect::<String>().replace('\\', "");
             assert!(told.contains("out_of_proxy\":[\"n3\"]"), "{told}");
             let silent = resume(&test.nodes()[1], &job, &BUSY).end(RUN).await;
-            done(&silent, 5, &["has taken n3 out of the proxy", "--put-back"], "nobody says how it is put back");
+            done(&silent, 5, &["has taken n3 out of", "--put-back"], "nobody says how it is put back");
             if abort {
                 let aborted = tell(&test.nodes()[1], &["abort", &job, "--haproxy", &socket]).await;
                 assert_eq!(aborted.code, Some(0), "{aborted:?}");
@@ -166,6 +172,22 @@ async fn a_crash_leaves_nobody_out_for_good() {
             }
             assert_eq!(front.out(), Vec::<String>::new(), "all are back");
         }
+        // A node that dies while it is out keeps the job open until it is back.
+        let mut holder = driftless::ports::server::Server::connect(&test.plain(2)).await.unwrap();
+        holder.execute(&driftless::sql::Sql::new("BEGIN")).await.unwrap();
+        holder.query(&driftless::sql::Sql::new("SELECT COUNT(*) FROM ").table(&loaded.table)).await.unwrap();
+        let call = rsu(test, &table, &front);
+        while front.out().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        test.cluster().kill9(2);
+        let ended = call.end(LIMIT).await;
+        done(&ended, 5, &["n3 stays out of the proxy"], "it died while it was out");
+        test.cluster().restart(2).await.unwrap();
+        let job = job_on(&test.nodes()[1], &table).await.expect("it stays");
+        let aborted = tell(&test.nodes()[1], &["abort", &job, "--haproxy", &socket]).await;
+        assert_eq!(aborted.code, Some(0), "{aborted:?}");
+        assert_eq!(front.out(), Vec::<String>::new(), "all are back");
         // Ctrl-C while a node is out: it is put back before the run ends.
         front.ask("set server db/n1 state drain");
         front.ask("set server db/n2 state drain");
@@ -174,7 +196,7 @@ async fn a_crash_leaves_nobody_out_for_good() {
         assert!(held.contains("n3 is the only server of backend db"), "{held}");
         call.interrupt();
         done(&call.end(RUN).await, 5, &["stopped by a signal"], "Ctrl-C");
-        assert_eq!(front.out(), ["n1", "n2"], "what others have taken out stays out");
+        assert_eq!(front.out(), ["n1", "n2", "r_n1", "r_n2"], "what others have taken out stays out");
         let job = job_on(&test.nodes()[1], &table).await.expect("it can go on");
         let aborted = tell(&test.nodes()[1], &["abort", &job, "--haproxy", &socket]).await;
         assert_eq!(aborted.code, Some(0), "{aborted:?}");
@@ -190,12 +212,12 @@ async fn a_proxy_that_does_not_know_the_node_is_told_before_anything_is_changed(
         let loaded = load(test.servers()[0].as_ref(), &test.table("orders"), 2_000).await.unwrap();
         let table = loaded.table.to_string();
         let front = Front::start(&[("other".into(), 1), ("another".into(), 2)]).await;
-        done(&rsu(test, &table, &front).end(RUN).await, 3, &["proxy-unknown", "knows no server n3"], "unknown");
+        let ended = rsu(test, &table, &front).end(RUN).await;
+        done(&ended, 3, &["proxy-unknown"], "unknown");
         let nobody = [&BUSY[..], &["--strategy", "rsu", "--haproxy", "/nowhere/h.sock"]].concat();
         let ended = Call::preferred(&test.nodes()[0], &table, ALTER, &nobody).end(RUN).await;
         done(&ended, 1, &["failed to ask HAProxy at /nowhere/h.sock"], "no such socket");
-        let job = job_on(&test.nodes()[0], &table).await.expect("it failed");
-        assert_eq!(tell(&test.nodes()[0], &["abort", &job, "--put-back"]).await.code, Some(0));
+        assert_eq!(job_on(&test.nodes()[0], &table).await, None, "there is no job");
         let other = [&BUSY[..], &["--strategy", "trigger-copy", "--haproxy", "/nowhere/h.sock"]].concat();
         let ended = Call::preferred(&test.nodes()[0], &table, ALTER, &other).end(RUN).await;
         done(&ended, 2, &["are for --strategy rsu"], "another strategy");

@@ -25,7 +25,7 @@ async fn equal(test: &TestCluster) -> bool {
 
 const TABLE: &str = "CREATE TABLE t (id INT PRIMARY KEY, a INT, b VARCHAR(30) NOT NULL DEFAULT 'it''s', c INT COMMENT 'a \\\\ b', \
                      e ENUM('x','y'), d DATETIME(3) NULL ON UPDATE CURRENT_TIMESTAMP(3), g INT AS (a + 1) VIRTUAL, \
-                     UNIQUE KEY ua (a), KEY kb (b(5) DESC, c) COMMENT 'why', CONSTRAINT ca CHECK (c > 0)) COMMENT = 'orders'";
+                     UNIQUE KEY ua (a), KEY kb (b(5) DESC, c) COMMENT 'why', KEY ki (c) IGNORED) COMMENT = 'orders'";
 
 #[tokio::test]
 async fn a_node_with_another_table_gets_the_majoritys() {
@@ -44,9 +44,10 @@ async fn a_node_with_another_table_gets_the_majoritys() {
             "DROP KEY ua",
             "MODIFY e ENUM('y','x') FIRST",
             "MODIFY c INT COMMENT 'other'",
-            "DROP CONSTRAINT ca",
+            "ALTER KEY ki NOT IGNORED",
+            "ALTER KEY kb IGNORED",
             "COMMENT = 'other'",
-            "DROP COLUMN g, ADD COLUMN h INT FIRST, ADD KEY kh (h), RENAME COLUMN e TO ee",
+            "DROP COLUMN g, ADD COLUMN h INT FIRST, ADD KEY kh (h)",
         ];
         for drift in drifts {
             alone_on(test, 2, drift).await;
@@ -91,6 +92,34 @@ async fn what_can_not_be_proven_is_not_called_repaired() {
         assert_eq!(rows.code, Some(4), "{}", said(&rows));
         assert!(said(&rows).contains("rows differ"), "{}", said(&rows));
         test.plain(2).run(&["SET SESSION wsrep_on = OFF", &format!("UPDATE {table} SET a = 1 WHERE id = 1")]).await;
+        let again = repair(test, &["--yes"]).await;
+        assert_eq!(again.code, Some(0), "rows are equal again: {}", said(&again));
+        // A column that has another name there: an ALTER would lose its values.
+        alone_on(test, 2, "RENAME COLUMN a TO b").await;
+        let renamed = repair(test, &["--yes"]).await;
+        assert_eq!(renamed.code, Some(3), "{}", said(&renamed));
+        alone_on(test, 2, "RENAME COLUMN b TO a").await;
+        // Rows that are there twice, and rows that differ in the last digit of a float, are told apart.
+        let (one, two) = (test.table("twice"), test.table("floats"));
+        let (one, two) = (one.quoted(), two.quoted());
+        let made = [
+            format!("CREATE TABLE {one} (id INT, a INT, KEY (id))"),
+            format!("INSERT INTO {one} VALUES (1, 1), (1, 1), (2, 2)"),
+            format!("CREATE TABLE {two} (id INT PRIMARY KEY, f FLOAT)"),
+            format!("INSERT INTO {two} VALUES (1, 16777216)"),
+        ];
+        test.plain(0).run(&made.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let alone = [
+            "SET SESSION wsrep_on = OFF".to_owned(),
+            format!("UPDATE {one} SET id = 7, a = 7 WHERE id = 1"),
+            format!("UPDATE {two} SET f = 16777215"),
+        ];
+        test.plain(2).run(&["SET SESSION wsrep_sync_wait = 15", "SELECT 1"]).await;
+        test.plain(2).run(&alone.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        for name in ["twice", "floats"] {
+            let ended = tell(&test.nodes()[0], &["repair", "--yes", "--table", &test.table(name).to_string()]).await;
+            assert_eq!(ended.code, Some(4), "{name}: {}", said(&ended));
+        }
         // What no ALTER of driftless makes equal.
         alone_on(test, 2, "ROW_FORMAT = COMPRESSED").await;
         let beyond = repair(test, &["--yes"]).await;
@@ -99,6 +128,33 @@ async fn what_can_not_be_proven_is_not_called_repaired() {
         alone_on(test, 2, "ROW_FORMAT = DYNAMIC").await;
         let missing = tell(&test.nodes()[0], &["repair", "--yes", "--table", "nobody.nothing"]).await;
         assert_eq!(missing.code, Some(3), "{}", said(&missing));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Whatever is ordered while the repair waits makes another table of it: what was planned is not sent any more.
+#[tokio::test]
+async fn a_repair_that_waited_looks_again() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(test, &["CREATE TABLE t (id INT PRIMARY KEY, b INT)", "INSERT INTO t VALUES (1, 1)"]).await;
+        alone_on(test, 2, "MODIFY b INT COMMENT 'x'").await;
+        let mut holder = driftless::ports::server::Server::connect(&test.plain(2)).await.unwrap();
+        holder.execute(&driftless::sql::Sql::new("BEGIN")).await.unwrap();
+        let look = driftless::sql::Sql::new("SELECT COUNT(*) FROM ").table(&test.table("t"));
+        holder.query(&look).await.unwrap();
+        let table = test.table("t").to_string();
+        let call = Call::start(&test.nodes()[0], &["repair", "--yes", "--table", &table]);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        holder.execute(&driftless::sql::Sql::new("COMMIT")).await.unwrap();
+        // Before the second of quiet that it waits for is over.
+        let other = format!("ALTER TABLE {} MODIFY b BIGINT, ADD COLUMN nu INT", test.table("t").quoted());
+        test.plain(0).run(&[&other]).await;
+        let ended = call.end(Duration::from_secs(60)).await;
+        assert_eq!(ended.code, Some(3), "{}", said(&ended));
+        assert!(said(&ended).contains("no longer what the repair was planned for"), "{}", said(&ended));
+        assert!(equal(test).await, "a drift was made");
     };
     test.bounded(LIMIT, work).await;
 }
