@@ -106,7 +106,12 @@ impl Rolling for Turns {
 
     async fn gone(&self, node: &str) -> bool {
         let Topology::Galera { size, .. } = &self.discovered.topology else { return false };
-        let Some(other) = self.discovered.members.iter().find(|member| member.node.name != node) else { return false };
+        let (own, others): (Vec<&Member>, Vec<&Member>) =
+            self.discovered.members.iter().partition(|member| member.node.name == node);
+        let Some(other) = others.first() else { return false };
+        if own.is_empty() {
+            return true;
+        }
         let look = async { other.server.connect().await?.query(&catalog::wsrep_members()).await };
         let Ok(Ok(rows)) = tokio::time::timeout(LEAVES, look).await else { return false };
         rows.first().and_then(|row| row.u64(1)).is_some_and(|now| now < u64::from(*size))

@@ -62,6 +62,8 @@ pub(super) struct World {
     /// What is answered to the question whether all is well, before and after.
     pub(super) ready: Mutex<VecDeque<Answer>>,
     pub(super) well: Mutex<VecDeque<Answer>>,
+    /// Looks in which the first node is not synced yet.
+    pub(super) catching_up: Mutex<u32>,
     /// Answers that a session still works on it.
     pub(super) under_way: Mutex<u32>,
     pub(super) now: Mutex<Duration>,
@@ -119,7 +121,12 @@ impl Direct for World {
         Ok(())
     }
     async fn look(&self) -> Vec<Sighting> {
-        let nodes = *self.nodes.lock().unwrap();
+        let mut nodes = *self.nodes.lock().unwrap();
+        let mut catching_up = self.catching_up.lock().unwrap();
+        if *catching_up > 0 {
+            *catching_up -= 1;
+            nodes[0] = "-";
+        }
         let sight = |which: &str| match which {
             "-" => Sight::Silent("gone".into()),
             "!" => Sight::Missing,

@@ -21,8 +21,8 @@ use crate::ports::rolling::{Rolling, Way};
 const REST: Duration = Duration::from_secs(1);
 /// Longest that an ALTER whose sender is gone may still be on its way to the server.
 const LATE_ALTER: Duration = Duration::from_secs(5);
-/// Longest wait for a node that gives no answer.
-const SILENT_LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait for a node that is not in the cluster.
+const AWAY_LIMIT: Duration = Duration::from_secs(20);
 /// Waits are told when they are longer.
 const QUIET: Duration = Duration::from_secs(3);
 /// Between two looks whether the others still count the node whose turn it is as one of them.
@@ -138,10 +138,12 @@ impl Turning {
         if taken || self.helm.deposed.is_cancelled() {
             return done;
         }
-        match self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await {
-            Ok(()) => done,
+        match (done, self.draining.done(self.turns.as_ref(), self.ports.clock.as_ref()).await) {
+            (done, Ok(())) => done,
+            // Drift is told before all else; the journal knows what is out.
+            (drifted @ Err(Ending::Drifted { .. }), Err(_)) => drifted,
             // Whatever else came of it: the job stays until the node is back.
-            Err(fault) => Err(Ending::Stopped { phase: at, why: fault.to_string() }),
+            (_, Err(fault)) => Err(Ending::Stopped { phase: at, why: fault.to_string() }),
         }
     }
 
@@ -275,11 +277,11 @@ impl Turning {
             if self.ends(way) {
                 return Err(self.helm.stopped());
             }
-            let silent = sides.iter().any(|(_, side)| matches!(side, Side::Silent(_)));
             let missing: Vec<String> = told(&sides).into_iter().chain(behind).collect();
             let why = if busy { "a node still works on an ALTER of the table".to_owned() } else { missing.join("; ") };
             let waited = self.ports.clock.now().saturating_sub(began);
-            if waited >= self.limits.patience || (silent && waited >= SILENT_LIMIT) {
+            // One that has much to catch up with is silent, too, and is waited for.
+            if waited >= self.limits.patience || (waited >= AWAY_LIMIT && self.away(&sides).await) {
                 let why = format!(
                     "not every node of the plan says what it has: {why}; bring it back first (--gone NODE: it never comes \
                      back, or with a whole state transfer)"
@@ -291,6 +293,16 @@ impl Turning {
             }
             self.ports.clock.sleep(LOOK).await;
         }
+    }
+
+    /// Whether a node that gives no answer is not in the cluster.
+    async fn away(&self, sides: &Sides) -> bool {
+        for (node, side) in sides {
+            if matches!(side, Side::Silent(_)) && self.turns.gone(node).await {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether this run is to end: on the way back only when the job is another's.

@@ -246,3 +246,12 @@ async fn a_table_that_somebody_else_changed_everywhere_closes_the_job() {
         assert_eq!((word(&ending), job.phase), ("drifted", Phase::Undone), "{nodes:?}: {ending:?}");
     }
 }
+
+/// A node that has built an index for an hour may need minutes to catch up: it is waited for, and is no node that is away.
+#[tokio::test]
+async fn a_node_that_catches_up_is_waited_for() {
+    let slow = world([NEW, OLD], &[(fine, [NEW; 2])]);
+    *slow.catching_up.lock().unwrap() = 100;
+    let (ending, _, _) = engine(&slow, Phase::Altering).run().await;
+    assert_eq!(word(&ending), "done", "{ending:?}");
+}

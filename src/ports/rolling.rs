@@ -32,7 +32,8 @@ pub trait Rolling: Send + Sync {
     /// `Refused` with the server's words; `Busy` when a lock was in the way or the node stayed in the cluster's pace;
     /// `Lost` without an answer.
     async fn alter(&self, node: &str, way: Way) -> Result<(), Fault>;
-    /// Whether the other nodes no longer count that one as one of them. Not known counts as no.
+    /// Whether the other nodes no longer count that one as one of them, or never did since this run began. Not known counts
+    /// as no.
     async fn gone(&self, node: &str) -> bool;
     /// Passes when that node is back in the cluster's pace and has caught up.
     ///
