@@ -25,6 +25,8 @@ const SETTLE_LOOK: Duration = Duration::from_millis(300);
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 /// Longest wait for a node that gives no answer at all.
 const SILENT_LIMIT: Duration = Duration::from_secs(60);
+/// The same once a signal came.
+const SILENT_STOP: Duration = Duration::from_secs(10);
 /// On one primary everybody queues behind an ALTER that waits for a lock: it comes again after so long, then after twice as
 /// long, at most `GAPS` times as long.
 const GAP: Duration = Duration::from_secs(5);
@@ -288,7 +290,8 @@ impl Altering {
                 Standing::Before | Standing::Neither(_) if !busy => return seen,
                 Standing::Differ(_) if !busy && differed >= DIFFER_LOOKS => return seen,
                 Standing::Differ(_) => differed += 1,
-                Standing::Silent { .. } if late || self.gives_up(began) => return seen,
+                // Nodes that work on the ALTER answer when they are through.
+                Standing::Silent { .. } if late || (!busy && self.gives_up(began)) => return seen,
                 Standing::Silent { ref nodes, .. } => self.helm.held(&mut told, nodes.join("; ")),
                 Standing::Before | Standing::Neither(_) => {}
             }
@@ -303,7 +306,8 @@ impl Altering {
     /// Whether a node that gives no answer is no longer waited for.
     fn gives_up(&self, began: Duration) -> bool {
         let told_to = self.helm.stop.is_cancelled() && !self.helm.aborted();
-        told_to || self.ports.clock.now().saturating_sub(began) >= SILENT_LIMIT
+        let limit = if told_to { SILENT_STOP } else { SILENT_LIMIT };
+        self.ports.clock.now().saturating_sub(began) >= limit
     }
 
     /// All nodes have the change: now they must be well, too.
