@@ -207,39 +207,19 @@ impl Step {
     /// The node whose turn it is; `None` when the step is not one node's.
     #[must_use]
     pub fn turn(&self) -> Option<&str> {
-        match self {
-            Self::Roll { node, .. } => Some(node),
-            Self::Journal
-            | Self::Shadow { .. }
-            | Self::Alter { .. }
-            | Self::NonBlocking { .. }
-            | Self::Triggers
-            | Self::Copy
-            | Self::Verify
-            | Self::Switch
-            | Self::ForeignKeys { .. }
-            | Self::Drop
-            | Self::Keep => None,
-        }
+        if let Self::Roll { node, .. } = self { Some(node) } else { None }
     }
 
     /// The one ALTER of the table itself that it sends: clauses, algorithm, lock.
     #[must_use]
     pub fn alter(&self) -> Option<(&str, Algorithm, Lock)> {
-        match self {
-            Self::Roll { alter, algorithm, lock, .. }
-            | Self::NonBlocking { alter, algorithm, lock }
-            | Self::Alter { alter, algorithm, lock } => Some((alter, *algorithm, *lock)),
-            Self::Journal
-            | Self::Shadow { .. }
-            | Self::Triggers
-            | Self::Copy
-            | Self::Verify
-            | Self::Switch
-            | Self::ForeignKeys { .. }
-            | Self::Drop
-            | Self::Keep => None,
+        if let Self::Roll { alter, algorithm, lock, .. }
+        | Self::NonBlocking { alter, algorithm, lock }
+        | Self::Alter { alter, algorithm, lock } = self
+        {
+            return Some((alter, *algorithm, *lock));
         }
+        None
     }
 }
 

@@ -174,31 +174,35 @@ async fn a_run_killed_anywhere_goes_on_or_back() {
     test.bounded(LIMIT, work).await;
 }
 
+/// Disturbs n3 in the middle of its ALTER; the run must stop, and go on once n3 is well again.
+async fn in_its_turn(test: &TestCluster, disturb: impl FnOnce(), mend: impl Future<Output = ()>) {
+    let loaded = loaded(test, 100_000).await;
+    let table = loaded.table.to_string();
+    let mut call = rsu(test, &table, ALTER);
+    assert!(call.entered("altering").await, "{:?}", call.seen());
+    let working = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
+    while test.plain(2).number(working).await == Some(0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    disturb();
+    let ended = call.end(RUN).await;
+    assert_eq!(ended.code, Some(5), "n3 does not answer: {ended:?}");
+    mend.await;
+    let job = job_on(&test.nodes()[0], &table).await.expect("it can go on");
+    done(&resume(&test.nodes()[0], &job, &BUSY).end(RUN).await, 0, &["proven equal"], "resumed");
+    let now = keys(test, "orders").await;
+    assert!(now.iter().all(|node| node.contains("by_all")), "{now:?}");
+    test.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
+}
+
 /// A node that goes down in its turn comes back with the change or without; the job asks it.
 #[tokio::test]
 async fn a_node_that_goes_down_in_its_turn_is_asked_what_it_has() {
     let alone = exclusive().await;
     let test = &alone.test;
-    let work = async {
-        let loaded = loaded(test, 100_000).await;
-        let table = loaded.table.to_string();
-        let mut call = rsu(test, &table, ALTER);
-        assert!(call.entered("altering").await, "{:?}", call.seen());
-        let working = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
-        while test.plain(2).number(working).await == Some(0) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        test.cluster().kill9(2);
-        let ended = call.end(RUN).await;
-        assert_eq!(ended.code, Some(5), "a node is gone: {ended:?}");
-        test.cluster().restart(2).await.unwrap();
-        let job = job_on(&test.nodes()[0], &table).await.expect("it can go on");
-        done(&resume(&test.nodes()[0], &job, &BUSY).end(RUN).await, 0, &["proven equal"], "resumed");
-        let now = keys(test, "orders").await;
-        assert!(now.iter().all(|node| node.contains("by_all")), "{now:?}");
-        test.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
-    };
-    test.bounded(LIMIT, work).await;
+    let cluster = test.cluster();
+    let restart = async { cluster.restart(2).await.unwrap() };
+    test.bounded(LIMIT, in_its_turn(test, || cluster.kill9(2), restart)).await;
 }
 
 /// A node that neither dies nor answers is not waited for for ever, and is asked when it is back.
@@ -206,27 +210,12 @@ async fn a_node_that_goes_down_in_its_turn_is_asked_what_it_has() {
 async fn a_node_that_freezes_in_its_turn_is_given_up() {
     let alone = exclusive().await;
     let test = &alone.test;
-    let work = async {
-        let loaded = loaded(test, 100_000).await;
-        let table = loaded.table.to_string();
-        let mut call = rsu(test, &table, ALTER);
-        assert!(call.entered("altering").await, "{:?}", call.seen());
-        let working = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%'";
-        while test.plain(2).number(working).await == Some(0) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        test.cluster().freeze(2);
-        let ended = call.end(RUN).await;
-        assert_eq!(ended.code, Some(5), "it does not answer: {ended:?}");
-        test.cluster().thaw(2);
-        test.cluster().heal().await.unwrap();
-        let job = job_on(&test.nodes()[0], &table).await.expect("it can go on");
-        done(&resume(&test.nodes()[0], &job, &BUSY).end(RUN).await, 0, &["proven equal"], "resumed");
-        let now = keys(test, "orders").await;
-        assert!(now.iter().all(|node| node.contains("by_all")), "{now:?}");
-        test.proven(&loaded.table, &Ledger::new(loaded.last_id()), "at the end").await;
+    let cluster = test.cluster();
+    let thaw = async {
+        cluster.thaw(2);
+        cluster.heal().await.unwrap();
     };
-    test.bounded(LIMIT, work).await;
+    test.bounded(LIMIT, in_its_turn(test, || cluster.freeze(2), thaw)).await;
 }
 
 /// Runs until n3 is changed and n2 is waited for, then stops it; the job's id.
