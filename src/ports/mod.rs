@@ -4,6 +4,7 @@
 //! Out:   small object-safe traits and the plain types that cross them.
 //! Never: implements one of its own traits.
 
+pub mod changes;
 pub mod clock;
 pub mod direct;
 pub mod journal;
