@@ -10,9 +10,10 @@ use super::install::root;
 use super::loopback::free_ports;
 use super::node::{Entry, Node, NodeProcess, View};
 use super::options_file::{Place, text};
-use super::packages::{Tools, find};
+use super::packages::{Product, Tools, find, find_under};
 use super::spec::{Replication, Spec};
 use super::watchdog::{self, Watchdog, stop_script};
+use crate::sql;
 
 /// Longest time for making the system tables.
 const INSTALL: Duration = Duration::from_secs(120);
@@ -54,7 +55,10 @@ impl Cluster {
     /// `Missing` when programs are missing, `Node` with the end of the log when a server doesn't come up, `Files` and
     /// `Command` from the machine.
     pub async fn start(spec: Spec) -> Result<Self, DemoError> {
-        let tools = find(spec.replication)?;
+        let tools = match &spec.tree {
+            None => find(spec.replication)?,
+            Some(root) => find_under(root, spec.replication)?,
+        };
         let mut attempt = 1;
         loop {
             match Self::start_once(&spec, &tools).await {
@@ -85,8 +89,7 @@ impl Cluster {
             let &[ist, sst] = ports else { continue };
             let at = node.dir.display();
             std::fs::create_dir_all(node.dir.join("data")).map_err(files(format!("make {at}")))?;
-            let place =
-                Place { index, dir: &node.dir, user, port: node.port, group, ist, sst, provider: &self.tools.provider };
+            let place = Place { index, dir: &node.dir, user, port: node.port, group, ist, sst, tools: &self.tools };
             std::fs::write(node.options(), text(&self.spec, &place)).map_err(files(format!("write into {at}")))?;
             own(user, &node.dir).await?;
         }
@@ -102,16 +105,15 @@ impl Cluster {
             let err = out.try_clone().map_err(files(format!("write {}", log.display())))?;
             let mut command = watchdog::under(&self.dir, "install", &self.tools.install_db);
             command.arg("--no-defaults").arg(format!("--datadir={}/data", node.dir.display()));
-            // `--force`: a host that does not know its own name is no reason to stop.
-            command.arg("--force");
-            command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=16M"]);
             command.args(user.map(|user| format!("--user={user}"))).stdout(out).stderr(err);
+            self.set_up(&mut command, node)?;
             let status = tokio::process::Command::from(command).kill_on_drop(true).status();
             let ended = tokio::time::timeout(INSTALL, status).await;
             watchdog::forget(&self.dir, "install");
             let failed = |why: String| {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
-                DemoError::Command { what: "mariadb-install-db".to_owned(), why: format!("{why}\n{text}") }
+                let what = self.tools.install_db.display().to_string();
+                DemoError::Command { what, why: format!("{why}\n{text}") }
             };
             match ended {
                 Ok(Ok(status)) if status.success() => {}
@@ -120,6 +122,30 @@ impl Cluster {
                 Err(_) => return Err(failed(format!("no end after {} s", INSTALL.as_secs()))),
             }
         }
+        Ok(())
+    }
+
+    /// How system tables are made, `root` without a password among them.
+    fn set_up(&self, command: &mut std::process::Command, node: &Node) -> Result<(), DemoError> {
+        let base = self.tools.base.as_ref().map(|base| format!("--basedir={}", base.display()));
+        command.args(base);
+        match self.tools.product {
+            // `--force`: a host that does not know its own name is no reason to stop.
+            Product::MariaDb => command.args([
+                "--force",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--innodb-log-file-size=16M",
+            ]),
+            // Its root is at `localhost` only, which is no name of 127.0.0.1 for servers that resolve none.
+            Product::MySql => {
+                let init = node.dir.join("init.sql");
+                let text = sql::demo::local_root();
+                std::fs::write(&init, text.as_str()).map_err(files(format!("write {}", init.display())))?;
+                command.args(["--initialize-insecure", "--innodb-redo-log-capacity=16M", "--secure-file-priv=NULL"]);
+                command.arg(format!("--init-file={}", init.display()))
+            }
+        };
         Ok(())
     }
 

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
+use driftless_strategies::TableName;
 use driftless_strategies::name::NameError;
-use driftless_strategies::{Ident, TableName};
 
 use super::error::{DemoError, sql as failed};
-use crate::ports::server::{ErrorKind, Server, ServerError};
+use crate::ports::server::Server;
 use crate::sql;
 
 /// Loaded ids are multiples of it, so that writers find room for new rows everywhere in the key's range.
 pub const STRIDE: u64 = 4;
-/// Rows in a statement; more would only make one long pause for the appliers.
-const BATCH: u64 = 20_000;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A table that was loaded.
@@ -52,16 +50,11 @@ pub async fn load(server: &dyn Server, table: &TableName, rows: u64) -> Result<L
     session.execute(&sql::demo::create_table(table)).await.map_err(failed("make the demo's table"))?;
     let mut from = 1;
     while from <= rows {
-        let to = rows.min(from + BATCH - 1);
-        let numbers = Ident::new(format!("seq_{from}_to_{to}")).map_err(|error| never(server, &error))?;
-        let load = sql::demo::load(table, &numbers, STRIDE);
+        // More rows in a statement would only make one long pause for the appliers.
+        let to = rows.min(from + sql::demo::LOADED_AT_ONCE - 1);
+        let load = sql::demo::load(table, from, to, STRIDE);
         session.execute(&load).await.map_err(failed("load the demo's table"))?;
         from = to + 1;
     }
     Ok(Loaded { table: table.clone(), rows })
-}
-
-fn never(server: &dyn Server, error: &NameError) -> DemoError {
-    let (node, message) = (server.address().to_owned(), error.to_string());
-    DemoError::Sql { what: "name the sequence", source: ServerError { node, code: 0, message, kind: ErrorKind::Other } }
 }

@@ -32,7 +32,7 @@ pub use load::{Loaded, STRIDE, load, orders};
 pub use loopback::free_ports;
 pub use migration::{Connect, Migration, Stage};
 pub use node::NodeProcess;
-pub use packages::{Install, Tools, ensure, find};
+pub use packages::{Install, Product, Tools, ensure, find, find_under};
 pub use proof::{NodeSum, Proof, prove};
 pub use random::Random;
 pub use run::{Afterwards, DemoOutcome, Kept, Note, Options, Parts, run};

@@ -101,8 +101,9 @@ impl Node {
         if entry == Entry::Found {
             command.arg("--wsrep-new-cluster");
         }
-        // wsrep_sst_rsync looks for rsync and lsof in PATH.
-        let path = std::env::join_paths(search_path()).unwrap_or_default();
+        // wsrep_sst_rsync looks for rsync, lsof and the server's own programs in PATH; the server looks there for it.
+        let own = tools.base.iter().flat_map(|base| [base.join("sbin"), base.join("bin")]);
+        let path = std::env::join_paths(own.chain(search_path())).unwrap_or_default();
         let words = std::fs::File::create(self.words()).map_err(files(format!("write {}", self.words().display())))?;
         command.env("PATH", path).env_remove("NOTIFY_SOCKET").stdout(Stdio::null()).stderr(words);
         let started = command.spawn().map_err(files(format!("run {}", tools.server.display())))?;

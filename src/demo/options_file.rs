@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::packages::{Product, Tools};
 use super::spec::{Replication, Spec};
 
 /// What one server needs to know of itself.
@@ -22,8 +23,8 @@ pub(super) struct Place<'a> {
     pub(super) ist: u16,
     /// Its port for whole transfers.
     pub(super) sst: u16,
-    /// The Galera library.
-    pub(super) provider: &'a Path,
+    /// What runs there.
+    pub(super) tools: &'a Tools,
 }
 
 /// Writes `[mysqld]`. Settings that speed up a throw-away server stand here, and only here.
@@ -46,13 +47,12 @@ pub(super) fn text(spec: &Spec, place: &Place<'_>) -> String {
         "binlog_format=ROW".to_owned(),
         // A relative name: a whole state transfer moves binlogs and fails on paths that differ between nodes.
         "log_bin=bin".to_owned(),
-        "log_slave_updates=ON".to_owned(),
         "sync_binlog=0".to_owned(),
         format!("innodb_buffer_pool_size={}M", spec.buffer_pool_mib),
-        "innodb_log_file_size=96M".to_owned(),
         "innodb_flush_log_at_trx_commit=2".to_owned(),
         "innodb_autoinc_lock_mode=2".to_owned(),
     ];
+    lines.extend(of_product(place.tools));
     lines.extend(place.user.map(|user| format!("user={user}")));
     if spec.replication == Replication::Galera {
         lines.extend(galera(place));
@@ -64,6 +64,31 @@ pub(super) fn text(spec: &Spec, place: &Place<'_>) -> String {
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// What each of them calls otherwise, and where its files are.
+fn of_product(tools: &Tools) -> Vec<String> {
+    let mut lines: Vec<String> = match tools.product {
+        Product::MariaDb => vec!["log_slave_updates=ON".to_owned(), "innodb_log_file_size=96M".to_owned()],
+        Product::MySql => vec![
+            "log_replica_updates=ON".to_owned(),
+            "innodb_redo_log_capacity=192M".to_owned(),
+            "gtid_mode=ON".to_owned(),
+            "enforce_gtid_consistency=ON".to_owned(),
+            // Its second protocol has a fixed port, its import a fixed directory.
+            "mysqlx=OFF".to_owned(),
+            "secure_file_priv=NULL".to_owned(),
+        ],
+    };
+    if let Some(base) = &tools.base {
+        let at = base.display();
+        let share = if tools.product == Product::MySql { "mysql" } else { "mariadb" };
+        lines.push(format!("basedir={at}"));
+        lines.push(format!("plugin_dir={at}/lib/mysql/plugin"));
+        lines.push(format!("lc_messages_dir={at}/share/{share}"));
+        lines.push(format!("character_sets_dir={at}/share/{share}/charsets"));
+    }
+    lines
 }
 
 fn galera(place: &Place<'_>) -> Vec<String> {
@@ -84,7 +109,7 @@ fn galera(place: &Place<'_>) -> Vec<String> {
     .join(";");
     vec![
         "wsrep_on=ON".to_owned(),
-        format!("wsrep_provider={}", place.provider.display()),
+        format!("wsrep_provider={}", place.tools.provider.display()),
         "wsrep_cluster_name=driftless-demo".to_owned(),
         format!("wsrep_cluster_address=gcomm://{}", peers.join(",")),
         format!("wsrep_node_name=n{number}"),
@@ -105,7 +130,18 @@ mod tests {
     use super::*;
     use crate::demo::spec::Lines;
 
-    fn place(index: usize) -> Place<'static> {
+    fn tools(product: Product, base: Option<&str>) -> Tools {
+        let none = std::path::PathBuf::new();
+        let provider = "/g.so".into();
+        let base = base.map(Into::into);
+        Tools { product, server: none.clone(), install_db: none.clone(), client: none, provider, base }
+    }
+
+    fn of(tools: &Tools, spec: &Spec, index: usize) -> String {
+        text(spec, &place(tools, index))
+    }
+
+    fn place(tools: &Tools, index: usize) -> Place<'_> {
         Place {
             index,
             dir: Path::new("/d/n2"),
@@ -114,13 +150,13 @@ mod tests {
             group: &[21, 22, 23],
             ist: 31,
             sst: 41,
-            provider: Path::new("/g.so"),
+            tools,
         }
     }
 
     #[test]
     fn every_address_is_on_loopback_and_its_own() {
-        let text = text(&Spec::galera(3), &place(1));
+        let text = of(&tools(Product::MariaDb, None), &Spec::galera(3), 1);
         for line in [
             "port=11",
             "bind-address=127.0.0.1",
@@ -137,12 +173,24 @@ mod tests {
     #[test]
     fn extra_lines_come_last_and_only_where_they_belong() {
         let spec = Spec::galera(3).with(Lines::All, "a=1").with(Lines::Node(1), "b=2").with(Lines::Node(2), "c=3");
-        assert!(text(&spec, &place(1)).ends_with("a=1\nb=2\n"));
-        assert!(text(&spec, &place(2)).ends_with("a=1\nc=3\n"));
+        let tools = tools(Product::MariaDb, None);
+        assert!(of(&tools, &spec, 1).ends_with("a=1\nb=2\n"));
+        assert!(of(&tools, &spec, 2).ends_with("a=1\nc=3\n"));
     }
 
     #[test]
     fn a_single_server_knows_no_galera() {
-        assert!(!text(&Spec::single(), &place(0)).contains("wsrep"));
+        assert!(!of(&tools(Product::MariaDb, None), &Spec::single(), 0).contains("wsrep"));
+    }
+
+    #[test]
+    fn mysql_has_its_own_words_and_files() {
+        let text = of(&tools(Product::MySql, Some("/tree/usr")), &Spec::single(), 0);
+        for line in
+            ["mysqlx=OFF", "log_replica_updates=ON", "basedir=/tree/usr", "lc_messages_dir=/tree/usr/share/mysql"]
+        {
+            assert!(text.lines().any(|have| have == line), "{line} in {text}");
+        }
+        assert!(!text.contains("slave") && !text.contains("log_file_size"), "MySQL 9 has no such option: {text}");
     }
 }

@@ -15,17 +15,30 @@ pub enum Install {
     No,
 }
 
+/// Whose server it is: they are set up and configured in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// MariaDB.
+    MariaDb,
+    /// MySQL.
+    MySql,
+}
+
 /// Where the programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
-    /// `mariadbd`.
+    /// Whose they are.
+    pub product: Product,
+    /// `mariadbd` or `mysqld`.
     pub server: PathBuf,
-    /// `mariadb-install-db`.
+    /// What makes the system tables: `mariadb-install-db`, or `mysqld` itself.
     pub install_db: PathBuf,
-    /// `mariadb`, the command-line client.
+    /// `mariadb` or `mysql`, the command-line client.
     pub client: PathBuf,
     /// The Galera library; empty when the servers stand alone.
     pub provider: PathBuf,
+    /// What stands for `/usr`, when the programs are not the machine's own.
+    pub base: Option<PathBuf>,
 }
 
 /// Directories searched after `PATH`; an ordinary user's `PATH` has no sbin.
@@ -72,6 +85,36 @@ pub async fn ensure(replication: Replication, wish: Install) -> Result<Tools, De
     find(replication)
 }
 
+/// Finds the programs of a server in packages that are unpacked under `root`, as `tests/servers.sh` leaves them.
+///
+/// # Errors
+/// `Missing` as `find`; what only the machine itself can have (`rsync`) is searched there.
+pub fn find_under(root: &Path, replication: Replication) -> Result<Tools, DemoError> {
+    let base = root.join("usr");
+    let places = [base.join("sbin"), base.join("bin"), base.join("libexec")];
+    if base.join("sbin/mysqld").is_file() && !base.join("sbin/mariadbd").is_file() {
+        return mysql(base, &places);
+    }
+    let path: Vec<PathBuf> = places.into_iter().chain(search_path()).collect();
+    let tools = look(replication, &path, &[&base.join("lib/galera/libgalera_smm.so")])?;
+    Ok(Tools { base: Some(base), ..tools })
+}
+
+fn mysql(base: PathBuf, places: &[PathBuf]) -> Result<Tools, DemoError> {
+    let mut missing = Missing::default();
+    let server = missing.program(places, &["mysqld"], "mysql-server-core");
+    let client = missing.program(places, &["mysql"], "mysql-client-core");
+    let tools = Tools {
+        product: Product::MySql,
+        install_db: server.clone(),
+        server,
+        client,
+        provider: PathBuf::new(),
+        base: Some(base),
+    };
+    missing.or(tools)
+}
+
 fn look(replication: Replication, path: &[PathBuf], providers: &[&Path]) -> Result<Tools, DemoError> {
     let mut missing = Missing::default();
     let server = missing.program(path, &["mariadbd"], "mariadb-server");
@@ -84,11 +127,7 @@ fn look(replication: Replication, path: &[PathBuf], providers: &[&Path]) -> Resu
         // wsrep_sst_rsync asks one of them who listens on its port.
         missing.program(path, &["lsof", "ss"], "lsof");
     }
-    if missing.tools.is_empty() {
-        return Ok(Tools { server, install_db, client, provider });
-    }
-    let remedy = install::remedy(&missing.packages);
-    Err(DemoError::Missing { tools: missing.tools, packages: missing.packages, remedy })
+    missing.or(Tools { product: Product::MariaDb, server, install_db, client, provider, base: None })
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +146,15 @@ impl Missing {
     fn library(&mut self, providers: &[&Path]) -> PathBuf {
         let all = providers.iter().map(|path| path.to_path_buf());
         self.first(all, "Galera library (libgalera_smm.so)".to_owned(), "galera-4")
+    }
+
+    /// The tools, when all are there.
+    fn or(self, tools: Tools) -> Result<Tools, DemoError> {
+        if self.tools.is_empty() {
+            return Ok(tools);
+        }
+        let remedy = install::remedy(&self.packages);
+        Err(DemoError::Missing { tools: self.tools, packages: self.packages, remedy })
     }
 
     fn first(&mut self, mut places: impl Iterator<Item = PathBuf>, tool: String, package: &'static str) -> PathBuf {
@@ -165,6 +213,28 @@ mod tests {
             missing(Replication::Galera, &[]).1,
             ["mariadb-server", "mariadb-client", "galera-4", "rsync", "lsof"]
         );
+    }
+
+    #[test]
+    fn unpacked_packages_say_whose_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |name: &str| {
+            let file = root.path().join("usr").join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        };
+        put("sbin/mysqld");
+        let refused = find_under(root.path(), Replication::Alone).unwrap_err();
+        assert!(refused.to_string().contains("mysql-client-core"), "{refused}");
+        put("bin/mysql");
+        let tools = find_under(root.path(), Replication::Alone).unwrap();
+        assert_eq!((tools.product, &tools.server), (Product::MySql, &root.path().join("usr/sbin/mysqld")));
+        for name in ["sbin/mariadbd", "bin/mariadb-install-db", "bin/mariadb"] {
+            put(name);
+        }
+        let tools = find_under(root.path(), Replication::Alone).unwrap();
+        assert_eq!(tools.product, Product::MariaDb, "its mysqld is another name for mariadbd");
+        assert_eq!(tools.base, Some(root.path().join("usr")));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Spec {
     pub buffer_pool_mib: u32,
     /// Where its directory is made; must be open to the user `mysql` when started as root.
     pub parent: PathBuf,
+    /// Where packages are unpacked whose server is run; the machine's own when `None`.
+    pub tree: Option<PathBuf>,
     /// Lines added to `[mysqld]`; they win over driftless's own.
     pub extra: Vec<(Lines, String)>,
 }
@@ -50,6 +52,7 @@ impl Spec {
             replication: Replication::Galera,
             buffer_pool_mib: 256,
             parent: std::env::temp_dir(),
+            tree: None,
             extra: Vec::new(),
         }
     }

@@ -17,6 +17,15 @@ pub fn node_view() -> Sql {
     )
 }
 
+/// An account for TCP connections of this machine to a server that has `root` at `localhost` only; a file's text, one
+/// statement a line.
+#[must_use]
+pub fn local_root() -> Sql {
+    Sql::new(
+        "CREATE USER root@'127.0.0.1' IDENTIFIED BY '';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n",
+    )
+}
+
 /// Makes the schema.
 #[must_use]
 pub fn create_schema(table: &TableName) -> Sql {
@@ -42,13 +51,29 @@ pub fn create_table(table: &TableName) -> Sql {
     )
 }
 
-/// Loads the rows with numbers `from..=to`, which come from the sequence table `numbers`; an id is `stride` times its
-/// number.
+/// Most rows that `load` makes.
+pub const LOADED_AT_ONCE: u64 = 20_000;
+
+/// Loads the rows with numbers `from..=to`; an id is `stride` times its number. Numbers come from digits, which every
+/// server can multiply.
 #[must_use]
-pub fn load(table: &TableName, numbers: &Ident, stride: u64) -> Sql {
+pub fn load(table: &TableName, from: u64, to: u64, stride: u64) -> Sql {
+    const DIGIT: &str = "(SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
+                         UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) AS ";
     let key = || Sql::new("s.id");
-    let ids =
-        Sql::new("(SELECT seq * ").number(stride).text(" AS id FROM ").name(&table.schema).text(".").name(numbers);
+    let number = || Sql::new("(").number(from).text(" + a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n)");
+    let digits = ["a", "b", "c", "d"].iter().map(|name| Sql::new(DIGIT).text(name));
+    let ids = Sql::new("(SELECT ")
+        .sql(&number())
+        .text(" * ")
+        .number(stride)
+        .text(" AS id FROM ")
+        .join(", ", digits)
+        .text(", (SELECT 0 AS n UNION ALL SELECT 1) AS e WHERE ")
+        .sql(&number())
+        .text(" <= ")
+        .number(to)
+        .text(" ORDER BY 1");
     Sql::new("INSERT INTO ")
         .table(table)
         .text(" (id, revision, ")

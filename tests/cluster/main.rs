@@ -27,6 +27,7 @@ mod harness;
 mod inspect;
 mod prove_control;
 mod prove_crash;
+mod prove_mysql;
 mod prove_native;
 mod prove_nodes;
 mod prove_noop;
