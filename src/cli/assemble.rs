@@ -13,7 +13,7 @@ use super::args::{PaceArgs, ProxyArgs};
 use super::error::CliError;
 use crate::config::SystemClock;
 use crate::copy::sizer;
-use crate::copy::table::{Setting, TableRows};
+use crate::copy::table::{Kept, Setting, TableRows};
 use crate::cutover::objects::{Site, TableObjects};
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{CatalogShapes, Outlook, expectation};
@@ -128,6 +128,7 @@ pub(super) fn engine(
                 source: parts.source.columns.clone(),
             }),
             row_lock_wait: ROW_LOCK_WAIT,
+            kept: Kept::ByTriggers,
         })),
         nodes: Arc::new(outlook(parts, plan, Arc::clone(&spec))),
         pace: throttle(parts, sampler),

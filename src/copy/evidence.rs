@@ -3,7 +3,7 @@
 use driftless_strategies::Reason;
 use driftless_strategies::verdict::ReasonCode;
 
-use super::table::Setting;
+use super::table::{Kept, Setting};
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::rows::Range;
@@ -18,6 +18,10 @@ pub(super) async fn of(setting: &Setting, session: &mut KeptSession, range: &Ran
     let table = &setting.spec.source;
     if error.kind == ErrorKind::Duplicate || error.code == TWO_ROWS {
         let rows = duplicates(setting, session, range).await;
+        if rows.is_empty() && setting.kept == Kept::ByStream {
+            // A value that has gone to another row since: the shadow hears of it a little later.
+            return Fault::Busy(error.to_string());
+        }
         let names = setting.spec.new_unique.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return Fault::Rows {
             reason: Box::new(Reason::new(

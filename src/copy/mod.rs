@@ -7,5 +7,6 @@
 mod applied;
 mod evidence;
 pub mod sizer;
+mod syncer;
 pub mod table;
 mod worker;

@@ -7,12 +7,14 @@ use driftless_strategies::Flavour;
 use driftless_strategies::plan::CopySpec;
 use tokio::sync::Mutex;
 
+use super::syncer::RowSyncer;
 use super::worker::Worker;
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::journal::JobId;
 use crate::ports::rows::{Bound, Range, RowWorker, Rows};
 use crate::ports::server::Server;
+use crate::ports::syncing::{Syncer, Syncing};
 use crate::sql::checksum::Digest;
 use crate::sql::{self, Sql};
 
@@ -33,6 +35,17 @@ pub struct Setting {
     pub digest: Arc<Digest>,
     /// Longest wait for a row lock of a patient attempt.
     pub row_lock_wait: Duration,
+    /// How changes of the source come into the shadow.
+    pub kept: Kept,
+}
+
+/// How changes of the source come into the shadow while rows are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// By triggers, in the application's own transactions: what is there is in step.
+    ByTriggers,
+    /// From the binlog, a little later: what is there may be old.
+    ByStream,
 }
 
 impl Setting {
@@ -91,11 +104,17 @@ impl Rows for TableRows {
     }
 
     async fn conflicts(&self) -> Result<Vec<String>, Fault> {
+        if self.setting.kept == Kept::ByStream {
+            return Ok(Vec::new());
+        }
         let rows = self.reader.lock().await.read(&sql::copy::conflicts(&self.setting.job)).await?;
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
     async fn close_gate(&self) -> Result<bool, Fault> {
+        if self.setting.kept == Kept::ByStream {
+            return Ok(true);
+        }
         let mut reader = self.reader.lock().await;
         if reader.write(&sql::journal::close_gate(&self.setting.job)).await?.affected == 1 {
             return Ok(true);
@@ -111,7 +130,17 @@ impl Rows for TableRows {
     }
 
     async fn open_gate(&self) -> Result<(), Fault> {
+        if self.setting.kept == Kept::ByStream {
+            return Ok(());
+        }
         self.reader.lock().await.write(&sql::journal::open_gate(&self.setting.job)).await?;
         Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Syncing for TableRows {
+    async fn syncer(&self) -> Result<Box<dyn Syncer>, Fault> {
+        Ok(Box::new(RowSyncer::new(self.setting.clone())))
     }
 }

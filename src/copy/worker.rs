@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::applied::Other;
 use super::evidence;
-use super::table::Setting;
+use super::table::{Kept, Setting};
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::rows::{Chunk, Compared, Copied, Part, Range, RowWorker};
@@ -47,7 +47,12 @@ impl Worker {
     /// Everything before COMMIT: whatever fails here has not happened.
     async fn insert(&mut self, chunk: &Chunk) -> Result<u64, Failure> {
         self.session.write(&transaction::start()).await?;
-        let done = self.session.write(&sql::copy::copy_chunk(&self.setting.spec, &chunk.range)).await?;
+        let (spec, range) = (&self.setting.spec, &chunk.range);
+        let statement = match self.setting.kept {
+            Kept::ByTriggers => sql::copy::copy_chunk(spec, range),
+            Kept::ByStream => sql::copy::overwrite_chunk(spec, range),
+        };
+        let done = self.session.write(&statement).await?;
         if chunk.part == Part::Last {
             match self.session.write(&sql::copy::checkpoint(&self.setting.job, chunk)).await {
                 Ok(_) => {}

@@ -7,10 +7,12 @@
 pub mod altering;
 #[cfg(test)]
 mod altering_tests;
+pub mod backlog;
 mod beating;
 pub mod copying;
 pub mod draining;
 pub mod ending;
+pub mod following;
 mod helm;
 pub mod journal;
 mod keeping;
@@ -21,6 +23,7 @@ pub mod rolling;
 mod rolling_tests;
 pub mod run;
 pub mod standing;
+pub mod statement;
 pub mod switching;
 pub mod verifying;
 mod watching;

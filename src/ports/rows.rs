@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Fault;
 
 /// A value of the chunk key: one SQL literal a column, ready to stand in a statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bound(pub Vec<String>);
 
 /// Rows with `after < key <= upto`; a missing end means no limit on that side.

@@ -39,7 +39,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    fn row(&self, spec: &CopySpec, side: Side) -> Sql {
+    pub(super) fn row(&self, spec: &CopySpec, side: Side) -> Sql {
         let pieces = spec.columns.iter().map(|pair| self.piece(pair, side));
         let text = Sql::new("CONCAT(").join(", ',', ", pieces).text(")");
         match self.hash {

@@ -47,12 +47,19 @@ impl Side {
     }
 }
 
-/// The key's columns as expressions from which `bound` makes literals.
-fn key_expressions(spec: &CopySpec) -> Vec<Sql> {
-    let one = |column: &KeyColumn| match column.literal {
-        Literal::Number | Literal::Quoted => Sql::new("").name(&column.source),
-        Literal::Ordinal => Sql::new("").name(&column.source).text("+0"),
-        Literal::Text { .. } | Literal::Bytes => Sql::new("HEX(").name(&column.source).text(")"),
+/// The key's columns as expressions from which `bound` makes literals, the source's whichever side they are read from.
+pub(super) fn key_expressions(spec: &CopySpec, side: Side) -> Vec<Sql> {
+    let one = |column: &KeyColumn| {
+        let name = Sql::new("").name(side.key(column));
+        match &column.literal {
+            Literal::Number | Literal::Quoted => name,
+            Literal::Ordinal => name.text("+0"),
+            // The shadow's column may have another character set.
+            Literal::Text { charset } if side == Side::Shadow => {
+                Sql::new("HEX(CONVERT(").sql(&name).text(" USING ").trusted(charset).text("))")
+            }
+            Literal::Text { .. } | Literal::Bytes => Sql::new("HEX(").sql(&name).text(")"),
+        }
     };
     spec.key.columns.iter().map(one).collect()
 }
@@ -109,12 +116,36 @@ pub fn within(spec: &CopySpec, side: Side, range: &Range) -> Sql {
 /// ` FROM table FORCE INDEX (key) WHERE range`.
 #[must_use]
 pub fn from_range(spec: &CopySpec, side: Side, range: &Range) -> Sql {
+    from_where(spec, side, &within(spec, side, range))
+}
+
+/// ` FROM table FORCE INDEX (key) WHERE condition`.
+pub(super) fn from_where(spec: &CopySpec, side: Side, condition: &Sql) -> Sql {
     Sql::new(" FROM ")
         .table(side.table(spec))
         .text(" FORCE INDEX (")
         .name(side.index(spec))
         .text(") WHERE ")
-        .sql(&within(spec, side, range))
+        .sql(condition)
+}
+
+/// Rows of exactly these keys; `FALSE` when there is none.
+pub(super) fn among<'a>(spec: &CopySpec, side: Side, keys: impl IntoIterator<Item = &'a Bound>) -> Sql {
+    let names: Vec<&Ident> = spec.key.columns.iter().map(|column| side.key(column)).collect();
+    let mut keys = keys.into_iter().peekable();
+    if keys.peek().is_none() {
+        return Sql::new("FALSE");
+    }
+    if let [name] = names.as_slice() {
+        let values = keys.filter_map(|key| key.0.first()).map(|value| Sql::new("").trusted(value));
+        return Sql::new("").name(name).text(" IN (").join(", ", values).text(")");
+    }
+    // Not (a, b) IN (…): MariaDB does not look such a list up in an index.
+    let one = |key: &Bound| {
+        let parts = names.iter().zip(&key.0).map(|(name, value)| Sql::new("").name(name).text(" = ").trusted(value));
+        Sql::new("(").join(" AND ", parts).text(")")
+    };
+    Sql::new("(").join(" OR ", keys.map(one)).text(")")
 }
 
 fn order(spec: &CopySpec, direction: &'static str) -> Sql {
@@ -126,7 +157,7 @@ fn order(spec: &CopySpec, direction: &'static str) -> Sql {
 #[must_use]
 pub fn last_key(spec: &CopySpec) -> Sql {
     Sql::new("SELECT ")
-        .join(", ", key_expressions(spec))
+        .join(", ", key_expressions(spec, Side::Source))
         .sql(&from_range(spec, Side::Source, &Range::default()))
         .sql(&order(spec, " DESC"))
         .text(" LIMIT 1")
@@ -136,7 +167,7 @@ pub fn last_key(spec: &CopySpec) -> Sql {
 #[must_use]
 pub fn key_at(spec: &CopySpec, range: &Range, rows: u64) -> Sql {
     Sql::new("SELECT ")
-        .join(", ", key_expressions(spec))
+        .join(", ", key_expressions(spec, Side::Source))
         .sql(&from_range(spec, Side::Source, range))
         .sql(&order(spec, ""))
         .text(" LIMIT 1 OFFSET ")
@@ -156,6 +187,33 @@ pub fn copy_chunk(spec: &CopySpec, range: &Range) -> Sql {
     copy_rows(spec, &from_range(spec, Side::Source, range))
 }
 
+/// The copying statement where nothing keeps the shadow in step within the application's own transactions: a row that is
+/// there already is overwritten with what the source has now, and so is a row that holds a unique value which the source has given to
+/// another row since; that row's own change is still to come. The locking read waits for a commit that is under way.
+/// Where the new table has unique keys of its own, nothing may be overwritten by them.
+#[must_use]
+pub fn overwrite_chunk(spec: &CopySpec, range: &Range) -> Sql {
+    if spec.new_unique.is_empty() {
+        from_source(spec, "REPLACE INTO ", &from_range(spec, Side::Source, range))
+    } else {
+        copy_chunk(spec, range)
+    }
+}
+
+/// `verb` shadow (columns) SELECT columns of those rows of the source, locked against change.
+pub(super) fn from_source(spec: &CopySpec, verb: &'static str, rows: &Sql) -> Sql {
+    let shadow = spec.columns.iter().map(|pair| Sql::new("").name(&pair.shadow));
+    let source = spec.columns.iter().map(|pair| Sql::new("").name(&pair.source));
+    Sql::new(verb)
+        .table(&spec.shadow)
+        .text(" (")
+        .join(", ", shadow)
+        .text(") SELECT ")
+        .join(", ", source)
+        .sql(rows)
+        .text(" LOCK IN SHARE MODE")
+}
+
 /// The copying statement over no row: what a server can't do with such a table it says before it looks for rows.
 #[must_use]
 pub fn copy_nothing(spec: &CopySpec) -> Sql {
@@ -163,17 +221,7 @@ pub fn copy_nothing(spec: &CopySpec) -> Sql {
 }
 
 fn copy_rows(spec: &CopySpec, rows: &Sql) -> Sql {
-    let shadow = spec.columns.iter().map(|pair| Sql::new("").name(&pair.shadow));
-    let source = spec.columns.iter().map(|pair| Sql::new("").name(&pair.source));
-    Sql::new("INSERT INTO ")
-        .table(&spec.shadow)
-        .text(" (")
-        .join(", ", shadow)
-        .text(") SELECT ")
-        .join(", ", source)
-        .sql(rows)
-        .text(" LOCK IN SHARE MODE ON DUPLICATE KEY UPDATE ")
-        .sql(&keep_present(spec))
+    from_source(spec, "INSERT INTO ", rows).text(" ON DUPLICATE KEY UPDATE ").sql(&keep_present(spec))
 }
 
 fn keep_present(spec: &CopySpec) -> Sql {

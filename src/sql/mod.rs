@@ -20,6 +20,7 @@ pub mod precheck;
 pub mod repair;
 pub mod session;
 pub mod steps;
+pub mod sync;
 pub mod throttle;
 pub mod triggers;
 

@@ -1,0 +1,98 @@
+//! Brings single rows in step, on one connection.
+
+use driftless_strategies::Flavour;
+
+use super::evidence;
+use super::table::Setting;
+use crate::error::Fault;
+use crate::mysql::kept::KeptSession;
+use crate::ports::rows::{Bound, Range};
+use crate::ports::server::{ErrorKind, Row, ServerError};
+use crate::ports::syncing::{Syncer, Touched};
+use crate::sql::copy::transaction;
+use crate::sql::{self, Sql};
+
+/// A connection with its lock-wait setting.
+pub(super) struct RowSyncer {
+    setting: Setting,
+    session: KeptSession,
+    /// Seconds that the session now waits for a row lock; `None` when not set yet.
+    waits: Option<u64>,
+}
+
+impl RowSyncer {
+    pub(super) fn new(setting: Setting) -> Self {
+        Self { session: setting.writer(), setting, waits: None }
+    }
+
+    async fn change(&mut self, touched: &[Touched], patient: bool) -> Result<(), ServerError> {
+        let spec = self.setting.spec.clone();
+        let longest = self.setting.row_lock_wait.as_secs().max(1);
+        let seconds = if patient || self.setting.flavour != Flavour::MariaDb { longest } else { 0 };
+        if self.waits != Some(seconds) {
+            self.session.write(&transaction::row_lock_wait(seconds)).await?;
+            self.waits = Some(seconds);
+        }
+        self.session.write(&transaction::start()).await?;
+        for statement in [sql::sync::remove(&spec, touched), sql::sync::bring(&spec, touched)].into_iter().flatten() {
+            self.session.write(&statement).await?;
+        }
+        self.session.write(&transaction::commit()).await.map(drop)
+    }
+
+    /// Leaves no transaction open, whatever state the connection is in.
+    async fn abandon(&mut self) {
+        if self.session.write(&transaction::rollback()).await.is_err() {
+            self.session.forget();
+            self.waits = None;
+        }
+    }
+
+    async fn keys(&mut self, sql: &Sql) -> Result<Vec<Bound>, Fault> {
+        let rows = self.session.read(sql).await?;
+        let spec = &self.setting.spec;
+        let one = |row: &Row| {
+            sql::copy::bound(spec, row)
+                .ok_or_else(|| Fault::Failed(format!("failed to read a key of {}: unexpected form", spec.source)))
+        };
+        let mut keys = rows.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        keys.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        keys.dedup();
+        Ok(keys)
+    }
+}
+
+#[async_trait::async_trait]
+impl Syncer for RowSyncer {
+    async fn sync(&mut self, touched: &[Touched], patient: bool, explain: bool) -> Result<(), Fault> {
+        let Err(error) = self.change(touched, patient).await else { return Ok(()) };
+        if matches!(error.kind, ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost) {
+            self.session.forget();
+            self.waits = None;
+            return Err(Fault::Busy(error.to_string()));
+        }
+        self.abandon().await;
+        Err(match error.kind {
+            ErrorKind::Duplicate | ErrorKind::Data if explain => {
+                evidence::of(&self.setting, &mut self.session, &Range::default(), &error).await
+            }
+            ErrorKind::Duplicate
+            | ErrorKind::Data
+            | ErrorKind::Conflict
+            | ErrorKind::NotReady
+            | ErrorKind::Connect
+            | ErrorKind::Lost => Fault::Busy(error.to_string()),
+            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Other => error.into(),
+        })
+    }
+
+    async fn differing(&mut self, keys: &[Bound]) -> Result<Vec<Bound>, Fault> {
+        let sql = sql::sync::differing(&self.setting.spec, &self.setting.digest, keys);
+        self.keys(&sql).await
+    }
+
+    async fn differing_in(&mut self, range: &Range, limit: u64) -> Result<Vec<Bound>, Fault> {
+        let sql = sql::sync::differing_in(&self.setting.spec, &self.setting.digest, range, limit);
+        self.keys(&sql).await
+    }
+}

@@ -1,0 +1,472 @@
+//! Follows the source's changes and brings them into the shadow, beside copying and comparing.
+//!
+//! A reader turns the stream into keys (`Backlog`); appliers bring the rows of those keys in step. The reader stops
+//! reading while the keys take too much memory; copying stops before that, so that changes are never kept waiting by the copy.
+
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use driftless_strategies::Reason;
+use driftless_strategies::verdict::ReasonCode;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::backlog::Backlog;
+use super::keeping::backoff;
+use super::statement::{Meaning, Names};
+use crate::error::{Fault, Remedy};
+use crate::ports::changes::{Change, Changes, Position};
+use crate::ports::clock::Clock;
+use crate::ports::journal::Wishes;
+use crate::ports::pace::{Gate, Pace};
+use crate::ports::rows::Bound;
+use crate::ports::syncing::{Last, Syncer, Syncing, Touched};
+
+/// Bytes of memory that keys of changed rows may take; the reader waits at it.
+const BACKLOG_BYTES: usize = 16 << 20;
+/// Share of it at which copying waits, and at which it goes on.
+const COPY_WAITS: usize = BACKLOG_BYTES / 4;
+const COPY_GOES_ON: usize = BACKLOG_BYTES / 16;
+/// Bytes that the keys not proven yet may take; past it the comparison begins anew.
+const UNPROVEN_BYTES: usize = 12 << 20;
+/// Rows that one transaction of an applier brings in step at most.
+const BATCH: usize = 500;
+/// Connections that bring rows in step.
+const APPLIERS: usize = 2;
+/// Failures in a row of an applier before a row that can't be taken is looked for.
+const EXPLAIN_AFTER: u32 = 20;
+/// Attempts to open the stream again (about a minute).
+const OPENINGS: u32 = 30;
+/// Longest sleep of an applier that has nothing to do.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// What the follower acts through.
+#[derive(Clone)]
+pub struct Follow {
+    /// The source's changes.
+    pub changes: Arc<dyn Changes>,
+    /// Rows by key.
+    pub syncing: Arc<dyn Syncing>,
+    /// Names that tell the job's own statements.
+    pub names: Names,
+}
+
+/// What it needs besides.
+pub(super) struct Surroundings {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pace: Arc<dyn Pace>,
+    pub(super) wishes: watch::Receiver<Wishes>,
+    /// Longest time in which nothing can be brought in step.
+    pub(super) patience: Duration,
+}
+
+/// Reader and appliers at work; they end when it is dropped.
+pub struct Follower {
+    shared: Arc<Shared>,
+    prover: tokio::sync::Mutex<Option<Box<dyn Syncer>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+struct Shared {
+    follow: Follow,
+    around: Surroundings,
+    backlog: StdMutex<Backlog>,
+    /// Where the stream has been read to.
+    at: watch::Sender<Position>,
+    /// Something was done, or is to be done.
+    moved: Notify,
+    stop: CancellationToken,
+    broken: CancellationToken,
+    fault: StdMutex<Option<Fault>>,
+    state: StdMutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// Copying waits for the changes.
+    copy_waits: bool,
+    /// Nothing may hold the appliers up: writers wait for them.
+    hurry: bool,
+    /// Keys were forgotten before they were proven.
+    forgot: bool,
+    /// The number of the last change before the job's own RENAME, once that was read.
+    renamed: Option<u64>,
+    /// Rows brought in step.
+    applied: u64,
+}
+
+/// A poisoned lock only means that a task panicked, which is reported where it is missed.
+fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Follower {
+    /// Begins to follow from where the binlog ends now. What was missed before is found by the comparison, which is always of every row.
+    ///
+    /// # Errors
+    /// As `Changes::position` and `Changes::open`.
+    pub(super) async fn start(follow: Follow, around: Surroundings) -> Result<Self, Fault> {
+        let from = follow.changes.position().await?;
+        tracing::debug!(%from, "following the binlog");
+        let (at, _) = watch::channel(from.clone());
+        let shared = Arc::new(Shared {
+            follow,
+            around,
+            backlog: StdMutex::default(),
+            at,
+            moved: Notify::new(),
+            stop: CancellationToken::new(),
+            broken: CancellationToken::new(),
+            fault: StdMutex::default(),
+            state: StdMutex::default(),
+        });
+        let first = shared.follow.changes.open(&from).await?;
+        let mut tasks = vec![tokio::spawn(Arc::clone(&shared).guarded(read(Arc::clone(&shared), from, first)))];
+        for _ in 0..APPLIERS {
+            tasks.push(tokio::spawn(Arc::clone(&shared).guarded(apply(Arc::clone(&shared)))));
+        }
+        Ok(Self { shared, prover: tokio::sync::Mutex::new(None), tasks })
+    }
+
+    /// Returns when it can't go on, with why.
+    pub(super) async fn failed(&self) -> Fault {
+        self.shared.broken.cancelled().await;
+        self.fault().unwrap_or_else(|| Fault::Failed("BUG: the follower ended without a reason".into()))
+    }
+
+    /// Why it can't go on; `None` while it can.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        lock(&self.shared.fault).clone()
+    }
+
+    /// Why copying must wait for the changes, if it must.
+    pub(super) fn copy_waits(&self) -> Option<String> {
+        let (bytes, keys) = {
+            let backlog = lock(&self.shared.backlog);
+            (backlog.bytes(), backlog.len())
+        };
+        let mut state = lock(&self.shared.state);
+        state.copy_waits = bytes > if state.copy_waits { COPY_GOES_ON } else { COPY_WAITS };
+        state.copy_waits.then(|| format!("{keys} changed rows wait to be brought into the shadow"))
+    }
+
+    /// Rows brought in step so far.
+    pub(super) fn applied(&self) -> u64 {
+        lock(&self.shared.state).applied
+    }
+
+    /// From now on nothing holds the appliers up, or again what it was.
+    pub(super) fn hurry(&self, on: bool) {
+        lock(&self.shared.state).hurry = on;
+        self.shared.moved.notify_waiters();
+    }
+
+    /// Waits until everything that was committed before now is in step.
+    ///
+    /// # Errors
+    /// `Busy` when it takes longer than `limit`; why the follower failed.
+    pub(super) async fn barrier(&self, limit: Duration) -> Result<(), Fault> {
+        let waited = async {
+            let target = self.shared.follow.changes.position().await?;
+            self.reached(&target).await?;
+            let number = lock(&self.shared.backlog).number();
+            self.in_step(number).await
+        };
+        tokio::select! {
+            done = waited => done,
+            () = self.shared.around.clock.sleep(limit) => Err(Fault::Busy(format!(
+                "changes of the table were not all in the shadow after {} ms", limit.as_millis()
+            ))),
+        }
+    }
+
+    async fn reached(&self, target: &Position) -> Result<(), Fault> {
+        let mut at = self.shared.at.subscribe();
+        loop {
+            if at.borrow_and_update().reached(target) == Some(true) {
+                return Ok(());
+            }
+            tokio::select! {
+                fault = self.failed() => return Err(fault),
+                changed = at.changed() => if changed.is_err() {
+                    return Err(Fault::Failed("BUG: the reader of the binlog is gone".into()));
+                },
+            }
+        }
+    }
+
+    async fn in_step(&self, number: u64) -> Result<(), Fault> {
+        loop {
+            let moved = self.shared.moved.notified();
+            if lock(&self.shared.backlog).in_step(number) {
+                return Ok(());
+            }
+            tokio::select! {
+                fault = self.failed() => return Err(fault),
+                () = moved => {}
+                () = self.shared.around.clock.sleep(IDLE) => {}
+            }
+        }
+    }
+
+    /// The number of the last change that was read.
+    pub(super) fn number(&self) -> u64 {
+        lock(&self.shared.backlog).number()
+    }
+
+    /// Waits for the job's own RENAME in the stream; the number of the last change before it.
+    ///
+    /// # Errors
+    /// `Busy` when it does not come within `limit`; why the follower failed.
+    pub(super) async fn renamed(&self, limit: Duration) -> Result<u64, Fault> {
+        let waited = async {
+            loop {
+                let moved = self.shared.moved.notified();
+                if let Some(number) = lock(&self.shared.state).renamed {
+                    return Ok(number);
+                }
+                tokio::select! {
+                    fault = self.failed() => return Err(fault),
+                    () = moved => {}
+                    () = self.shared.around.clock.sleep(IDLE) => {}
+                }
+            }
+        };
+        tokio::select! {
+            number = waited => number,
+            () = self.shared.around.clock.sleep(limit) => Err(Fault::Busy("the RENAME did not come in the binlog".into())),
+        }
+    }
+
+    /// Begins a proof: every key that changes from now on must be proven by itself.
+    pub(super) fn begin_proof(&self) {
+        lock(&self.shared.state).forgot = false;
+        lock(&self.shared.backlog).begin_proof();
+    }
+
+    /// Whether the proof is void: so much changed meanwhile that keys had to be forgotten.
+    pub(super) fn proof_is_void(&self) -> bool {
+        lock(&self.shared.state).forgot
+    }
+
+    /// Keys that changed since the proof began and are not proven again.
+    pub(super) fn unproven(&self, limit: usize) -> Vec<(Bound, u64)> {
+        lock(&self.shared.backlog).unproven(limit)
+    }
+
+    /// How many they are.
+    pub(super) fn unproven_len(&self) -> usize {
+        lock(&self.shared.backlog).unproven_len()
+    }
+
+    /// The key was found equal after that change was in step.
+    pub(super) fn proven(&self, key: &Bound, number: u64) {
+        lock(&self.shared.backlog).proven(key, number);
+    }
+
+    /// The number of the key's last change since the proof began.
+    pub(super) fn changed(&self, key: &Bound) -> Option<u64> {
+        lock(&self.shared.backlog).changed(key)
+    }
+
+    /// Has the rows of those keys read anew.
+    pub(super) fn doubt(&self, keys: Vec<Bound>) {
+        let mut backlog = lock(&self.shared.backlog);
+        for key in keys {
+            backlog.push(key, Last::Doubtful);
+        }
+        drop(backlog);
+        self.shared.moved.notify_waiters();
+    }
+
+    /// A connection that compares, kept from call to call.
+    pub(super) async fn prover(&self) -> Result<tokio::sync::MappedMutexGuard<'_, dyn Syncer>, Fault> {
+        let mut kept = self.prover.lock().await;
+        if kept.is_none() {
+            *kept = Some(self.shared.follow.syncing.syncer().await?);
+        }
+        tokio::sync::MutexGuard::try_map(kept, |kept| kept.as_deref_mut())
+            .map_err(|_| Fault::Failed("BUG: a connection that was just made is gone".into()))
+    }
+}
+
+impl Shared {
+    /// A task's end is never silent.
+    async fn guarded(self: Arc<Self>, task: impl Future<Output = Result<(), Fault>>) {
+        if let Err(fault) = task.await
+            && !self.stop.is_cancelled()
+        {
+            lock(&self.fault).get_or_insert(fault);
+            self.broken.cancel();
+        }
+    }
+
+    fn push(&self, before: Option<Bound>, after: Option<Bound>) {
+        let mut backlog = lock(&self.backlog);
+        match (before, after) {
+            (Some(before), Some(after)) if before == after => backlog.push(after, Last::There),
+            (before, after) => {
+                if let Some(before) = before {
+                    backlog.push(before, Last::Gone);
+                }
+                if let Some(after) = after {
+                    backlog.push(after, Last::There);
+                }
+            }
+        }
+        if backlog.unproven_bytes() > UNPROVEN_BYTES {
+            backlog.begin_proof();
+            lock(&self.state).forgot = true;
+        }
+    }
+
+    fn full(&self) -> bool {
+        lock(&self.backlog).bytes() > BACKLOG_BYTES
+    }
+
+    fn closed(&self) -> bool {
+        let hurried = lock(&self.state).hurry;
+        !hurried && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
+    }
+}
+
+/// The reader's life: from one place to the next, opening again what breaks.
+async fn read(
+    shared: Arc<Shared>,
+    mut at: Position,
+    first: Box<dyn crate::ports::changes::ChangeSource>,
+) -> Result<(), Fault> {
+    let mut source = Some(first);
+    let mut attempt = 0;
+    loop {
+        let mut stream = match source.take() {
+            Some(stream) => stream,
+            None => match shared.follow.changes.open(&at).await {
+                Ok(stream) => stream,
+                Err(error) if error.remedy() == Remedy::Retry && attempt < OPENINGS => {
+                    attempt += 1;
+                    tracing::debug!(%error, attempt, "opening the binlog again");
+                    shared.around.clock.sleep(backoff(attempt)).await;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        loop {
+            match stream.next().await {
+                Ok(Change::Row { before, after, .. }) => {
+                    shared.push(before, after);
+                    shared.moved.notify_waiters();
+                }
+                Ok(Change::Committed { at: reached } | Change::Idle { at: reached }) => {
+                    attempt = 0;
+                    at = reached.clone();
+                    shared.at.send_replace(reached);
+                }
+                Ok(Change::Ddl { statement, .. }) => match shared.follow.names.meaning(&statement) {
+                    Meaning::Harmless => {}
+                    Meaning::Renamed => {
+                        let number = lock(&shared.backlog).number();
+                        lock(&shared.state).renamed = Some(number);
+                        shared.moved.notify_waiters();
+                        // What has the name from here on is the new table.
+                        return Ok(());
+                    }
+                    Meaning::Changed(what) => return Err(changed_by_others(&what)),
+                },
+                Err(error) if error.remedy() == Remedy::Retry => {
+                    tracing::debug!(%error, "the binlog broke off");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            while shared.full() {
+                let moved = shared.moved.notified();
+                tokio::select! {
+                    () = moved => {}
+                    () = shared.around.clock.sleep(IDLE) => {}
+                }
+            }
+        }
+    }
+}
+
+fn changed_by_others(statement: &str) -> Fault {
+    Fault::Refused(Box::new(Reason::new(
+        ReasonCode::PlanStale,
+        format!("somebody changed the table by a statement while rows were copied: {statement}"),
+        "driftless abort, then plan again",
+    )))
+}
+
+/// An applier's life: batch after batch; smaller ones after a conflict, single rows with patience.
+async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
+    let mut syncer = shared.follow.syncing.syncer().await?;
+    let mut size = BATCH;
+    let mut fails = 0_u32;
+    let mut good = shared.around.clock.now();
+    loop {
+        let moved = shared.moved.notified();
+        let batch = if shared.closed() { Vec::new() } else { lock(&shared.backlog).take(size) };
+        if batch.is_empty() {
+            good = shared.around.clock.now();
+            tokio::select! {
+                () = moved => {}
+                () = shared.around.clock.sleep(IDLE) => {}
+            }
+            continue;
+        }
+        let back = PutBack { shared: &shared, batch };
+        let explain = fails > 0 && fails.is_multiple_of(EXPLAIN_AFTER);
+        match syncer.sync(&back.batch, back.batch.len() == 1, explain).await {
+            Ok(()) => {
+                back.done();
+                fails = 0;
+                size = (size * 2).min(BATCH);
+                good = shared.around.clock.now();
+            }
+            Err(fault @ (Fault::Busy(_) | Fault::Lost(_))) => {
+                drop(back);
+                fails += 1;
+                size = (size / 2).max(1);
+                tracing::debug!(%fault, fails, "rows not brought in step yet");
+                if shared.around.clock.now().saturating_sub(good) > shared.around.patience {
+                    return Err(fault);
+                }
+                shared.around.clock.sleep(backoff(fails.saturating_sub(4)) / 40).await;
+            }
+            Err(fault) => return Err(fault),
+        }
+        shared.moved.notify_waiters();
+    }
+}
+
+/// Rows that are being brought in step; they wait again when that does not come to an end.
+struct PutBack<'a> {
+    shared: &'a Shared,
+    batch: Vec<Touched>,
+}
+
+impl PutBack<'_> {
+    fn done(mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        lock(&self.shared.backlog).done(&batch);
+        lock(&self.shared.state).applied += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+    }
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.backlog).put_back(std::mem::take(&mut self.batch));
+    }
+}
