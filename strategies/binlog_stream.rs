@@ -1,9 +1,11 @@
 //! Shadow table, binlog stream, chunks, fenced switch.
 
 use crate::alter::Alter;
-use crate::choose::{Fit, Options, Strategy, is_set, not_built_yet};
+use crate::choose::{Draft, Fit, Options, Strategy, is_set};
+use crate::copy_steps::{self, By};
 use crate::facts::{Facts, Node, Topology};
-use crate::plan::StrategyName;
+use crate::plan::{StrategyName, Work};
+use crate::trigger_copy::{judge_copy, soft};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
 
@@ -15,22 +17,37 @@ impl Strategy for BinlogStream {
         StrategyName::BinlogStream
     }
 
-    fn judge(&self, facts: &Facts, _: &Alter, _: &Options) -> Result<Fit, Vec<Reason>> {
+    fn judge(&self, facts: &Facts, alter: &Alter, wishes: &Options) -> Result<Fit, Vec<Reason>> {
         let mut reasons = Vec::new();
-        let lacking = facts.nodes.iter().map(|node| lacks(node, &facts.topology)).min_by_key(Vec::len);
-        if let Some(settings) = lacking.filter(|settings| !settings.is_empty()) {
-            reasons.push(Reason::new(
-                Code::ServerSetting,
-                format!(
-                    "no node has a binlog that every change can be read from; the nearest lacks {}",
-                    list(&settings)
-                ),
-                format!("set {} on one node", list(&settings)),
-            ));
+        if let Some(node) = facts.nodes.first() {
+            let settings = lacks(node, &facts.topology);
+            if !settings.is_empty() {
+                reasons.push(Reason::new(
+                    Code::ServerSetting,
+                    format!(
+                        "{} has no binlog that every change can be read from: it lacks {}",
+                        node.name,
+                        list(&settings)
+                    ),
+                    elsewhere(facts).unwrap_or_else(|| format!("set {} on it", list(&settings))),
+                ));
+            }
         }
-        reasons.push(not_built_yet("follow the binlog"));
-        Err(reasons)
+        let (copy, mut remarks) = judge_copy(facts, alter, wishes, By::Stream, reasons)?;
+        remarks.extend(soft(facts, alter));
+        remarks.extend(copy_steps::remarks(facts, wishes, By::Stream));
+        Ok(Fit { work: Work::Stream(copy), remarks })
     }
+
+    fn plan(&self, fit: &Fit, facts: &Facts, alter: &Alter, wishes: &Options) -> Draft {
+        fit.work.copy().map_or_else(Draft::default, |copy| copy_steps::draft(facts, copy, alter, wishes, By::Stream))
+    }
+}
+
+/// What to do when another node has the binlog that the first one lacks.
+fn elsewhere(facts: &Facts) -> Option<String> {
+    let other = facts.nodes.iter().skip(1).find(|node| lacks(node, &facts.topology).is_empty())?;
+    Some(format!("connect to {} instead, which has one", other.address))
 }
 
 /// Settings without which the node's binlog does not hold every change of the whole topology.

@@ -11,7 +11,7 @@ use crate::shape::{Fingerprint, TableShape};
 
 /// The newest format of a plan that this version knows; a reader refuses a newer one. Each plan carries the oldest format
 /// that can hold it (`Work::format`), so that older versions still read what they can carry out.
-pub const PLAN_FORMAT: u32 = 3;
+pub const PLAN_FORMAT: u32 = 4;
 /// The oldest format that is still read.
 pub const OLDEST_PLAN_FORMAT: u32 = 1;
 
@@ -142,6 +142,18 @@ pub struct ForeignKeyStep {
     pub definition: crate::shape::ForeignKey,
 }
 
+/// How writers are held before the names are switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closing {
+    /// Triggers that wait and then fail, on every node of a Galera cluster.
+    Fence,
+    /// `LOCK TABLES` of the session that renames: MySQL from 8.0.13 on.
+    Lock,
+    /// A lock that a second session's RENAME waits for behind a sentry table.
+    Sentry,
+}
+
 /// One step. Every field that its SQL needs is in it, so that printing and executing can't differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
@@ -186,10 +198,20 @@ pub enum Step {
     },
     /// Create the three triggers.
     Triggers,
+    /// Follow the binlog of one node, from before the first row is copied.
+    Follow {
+        /// The node's name.
+        node: String,
+    },
     /// Copy every row.
     Copy,
     /// Compare every row of source and shadow.
     Verify,
+    /// Hold all writers of the table while the last changes come into the shadow and are proven.
+    Close {
+        /// How.
+        by: Closing,
+    },
     /// Switch the names in one RENAME.
     Switch,
     /// Give the foreign keys their names back.
@@ -272,8 +294,10 @@ pub struct DirectSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
-    /// Rows are copied into a shadow, which takes the table's place.
+    /// Rows are copied into a shadow, which takes the table's place; triggers bring changes into it.
     Copy(CopySpec),
+    /// Rows are copied into a shadow, which takes the table's place; changes come into it from the binlog.
+    Stream(CopySpec),
     /// The server changes the table itself.
     Direct(DirectSpec),
     /// One node after the other changes the table itself.
@@ -288,6 +312,17 @@ impl Work {
             Self::Copy(_) => 1,
             Self::Direct(_) => 2,
             Self::Rolling(_) => 3,
+            Self::Stream(_) => 4,
+        }
+    }
+
+    /// The same sort of work with another copy; what has none stays as it is.
+    #[must_use]
+    pub fn with_copy(&self, spec: CopySpec) -> Self {
+        match self {
+            Self::Copy(_) => Self::Copy(spec),
+            Self::Stream(_) => Self::Stream(spec),
+            Self::Direct(_) | Self::Rolling(_) => self.clone(),
         }
     }
 
@@ -295,7 +330,7 @@ impl Work {
     #[must_use]
     pub const fn copy(&self) -> Option<&CopySpec> {
         match self {
-            Self::Copy(spec) => Some(spec),
+            Self::Copy(spec) | Self::Stream(spec) => Some(spec),
             Self::Direct(_) | Self::Rolling(_) => None,
         }
     }
@@ -369,7 +404,7 @@ pub struct Plan {
     pub nodes: Vec<PlanNode>,
     /// The table's fingerprint, equal on all of them.
     pub fingerprint: Fingerprint,
-    /// What the strategy works with: `copy`, `direct` or `rolling` in the file.
+    /// What the strategy works with: `copy`, `stream`, `direct` or `rolling` in the file.
     #[serde(flatten)]
     pub work: Work,
     /// The steps, in order.

@@ -4,10 +4,10 @@ use crate::alter::{Alter, ClauseKind};
 use crate::blockers::rejected;
 use crate::choose::{Draft, Fit, Options, Strategy, grouped, is_set, on};
 use crate::copy_spec::judged;
-use crate::copy_steps;
+use crate::copy_steps::{self, By};
 use crate::facts::{DryRun, Facts, Flavour, Node, Topology, Version};
 use crate::foreign_keys::points_at;
-use crate::plan::{StrategyName, Work};
+use crate::plan::{CopySpec, StrategyName, Work};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::list;
 
@@ -22,49 +22,53 @@ impl Strategy for TriggerCopy {
     }
 
     fn judge(&self, facts: &Facts, alter: &Alter, wishes: &Options) -> Result<Fit, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        bypasses(facts, &mut reasons);
-        relations(facts, &mut reasons);
-        settings(facts, |_| true, &mut reasons);
-        clauses(facts, alter, &mut reasons);
-        let (target, unsure) = match &facts.dry_run {
-            DryRun::Accepted { shape } => (Some(shape.as_ref().clone()), None),
-            DryRun::Rejected { .. } => (None, None),
-            DryRun::Impossible { why } => {
-                let target = wishes.target.clone().unwrap_or_else(|| crate::copy_spec::guess(&facts.table, alter));
-                (Some(target), wishes.target.is_none().then(|| impossible(why)))
-            }
-        };
-        reasons.extend(rejected(facts));
-        let mut remarks = Vec::from_iter(unsure);
-        let copy = match target.map(|target| judged(&facts.table, &target, alter, wishes, &facts.name)) {
-            Some(Ok((copy, warnings))) => {
-                remarks.extend(warnings);
-                Some(copy)
-            }
-            Some(Err(more)) => {
-                reasons.extend(more);
-                None
-            }
-            None => None,
-        };
-        match copy {
-            Some(copy) => {
-                reasons.extend(copy_steps::too_long(facts, &copy, alter, wishes));
-                if !reasons.is_empty() {
-                    return Err(reasons);
-                }
-                remarks.extend(soft(facts, alter));
-                remarks.extend(copy_steps::remarks(facts, wishes));
-                Ok(Fit { work: Work::Copy(copy), remarks })
-            }
-            None => Err(reasons),
-        }
+        let (copy, mut remarks) = judge_copy(facts, alter, wishes, By::Triggers, Vec::new())?;
+        remarks.extend(soft(facts, alter));
+        remarks.extend(copy_steps::remarks(facts, wishes, By::Triggers));
+        Ok(Fit { work: Work::Copy(copy), remarks })
     }
 
     fn plan(&self, fit: &Fit, facts: &Facts, alter: &Alter, wishes: &Options) -> Draft {
-        fit.work.copy().map_or_else(Draft::default, |copy| copy_steps::draft(facts, copy, alter, wishes))
+        fit.work.copy().map_or_else(Draft::default, |copy| copy_steps::draft(facts, copy, alter, wishes, By::Triggers))
     }
+}
+
+/// What stands in the way of any copy, beside the `reasons` that the caller has; else names, columns and key, with what
+/// should be known of them.
+pub(crate) fn judge_copy(
+    facts: &Facts,
+    alter: &Alter,
+    wishes: &Options,
+    by: By,
+    mut reasons: Vec<Reason>,
+) -> Result<(CopySpec, Vec<Reason>), Vec<Reason>> {
+    bypasses(facts, by, &mut reasons);
+    relations(facts, &mut reasons);
+    settings(facts, |_| true, &mut reasons);
+    clauses(facts, alter, &mut reasons);
+    let (target, unsure) = match &facts.dry_run {
+        DryRun::Accepted { shape } => (Some(shape.as_ref().clone()), None),
+        DryRun::Rejected { .. } => (None, None),
+        DryRun::Impossible { why } => {
+            let target = wishes.target.clone().unwrap_or_else(|| crate::copy_spec::guess(&facts.table, alter));
+            (Some(target), wishes.target.is_none().then(|| impossible(why)))
+        }
+    };
+    reasons.extend(rejected(facts));
+    let mut remarks = Vec::from_iter(unsure);
+    let copy = match target.map(|target| judged(&facts.table, &target, alter, wishes, &facts.name)) {
+        Some(Ok((copy, warnings))) => {
+            remarks.extend(warnings);
+            copy
+        }
+        Some(Err(more)) => {
+            reasons.extend(more);
+            return Err(reasons);
+        }
+        None => return Err(reasons),
+    };
+    reasons.extend(copy_steps::too_long(facts, &copy, alter, wishes, by));
+    if reasons.is_empty() { Ok((copy, remarks)) } else { Err(reasons) }
 }
 
 fn impossible(why: &str) -> Reason {
@@ -75,13 +79,18 @@ fn impossible(why: &str) -> Reason {
     )
 }
 
-/// Writes that reach the table without firing a trigger.
-fn bypasses(facts: &Facts, reasons: &mut Vec<Reason>) {
+/// Writes that reach the table without firing a trigger: they would be missed, or slip through the fence.
+fn bypasses(facts: &Facts, by: By, reasons: &mut Vec<Reason>) {
     for node in &facts.nodes {
         for channel in node.channels.iter().filter(|channel| channel.running) {
             reasons.push(Reason::new(
                 Code::ReplicationChannel,
-                format!("{} applies changes from {}, and those fire no triggers", node.name, channel.source),
+                format!(
+                    "{} applies changes from {}, and those fire no triggers{}",
+                    node.name,
+                    channel.source,
+                    fence(by)
+                ),
                 format!(
                     "alter on {} itself, where applications write, or stop the channel for the time of the change",
                     channel.source
@@ -98,6 +107,13 @@ fn bypasses(facts: &Facts, reasons: &mut Vec<Reason>) {
             ),
             format!("replace `{}` by one with RESTRICT first, if the application can do the cascade itself", key.name),
         ));
+    }
+}
+
+const fn fence(by: By) -> &'static str {
+    match by {
+        By::Triggers => "",
+        By::Stream => ", which keep writers out for the switch",
     }
 }
 
@@ -281,7 +297,7 @@ fn clauses(facts: &Facts, alter: &Alter, reasons: &mut Vec<Reason>) {
 const PXC_STUCK: std::ops::Range<Version> = Version::new(8, 0, 33)..Version::new(8, 0, 42);
 
 /// What does not forbid the change but should be known.
-fn soft(facts: &Facts, alter: &Alter) -> Vec<Reason> {
+pub(crate) fn soft(facts: &Facts, alter: &Alter) -> Vec<Reason> {
     let mut remarks = Vec::new();
     for clause in &alter.clauses {
         if clause.kind == ClauseKind::OrderBy {

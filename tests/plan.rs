@@ -151,7 +151,7 @@ fn sample_sql(step: &Step) -> Vec<String> {
              BEGIN\n  INSERT IGNORE INTO `shop`.`_orders_shadow` (`id`, `customer`, `amount`, `status`) VALUES \
              (OLD.`id`, OLD.`customer`, OLD.`amount`, 'a  b');\nEND")
         }
-        Step::Copy | Step::Verify => Vec::new(),
+        Step::Copy | Step::Verify | Step::Follow { .. } | Step::Close { .. } => Vec::new(),
         Step::Switch => one("RENAME TABLE `shop`.`orders` TO `shop`.`_orders_retired`, `shop`.`_orders_shadow` TO \
              `shop`.`orders`"),
         Step::ForeignKeys { foreign_keys } => {
@@ -184,7 +184,7 @@ fn brief(decision: &Decision) -> String {
     let (strategy, table, nodes) = (plan.strategy, &plan.table, plan.nodes.len());
     writeln!(text, "plan {strategy} for {table} on {nodes} nodes, epoch {:?}", plan.epoch).unwrap();
     match &plan.work {
-        Work::Copy(copy) => {
+        Work::Copy(copy) | Work::Stream(copy) => {
             for pair in &copy.columns {
                 writeln!(text, "  column {} -> {} {:?}", pair.source, pair.shadow, pair.compare).unwrap();
             }

@@ -136,6 +136,7 @@ pub(super) fn engine(
         reporter: Arc::clone(&parts.reporter),
         hold: hold(parts.postpone.clone()),
         respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
+        follow: None,
     };
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
 }
@@ -189,6 +190,8 @@ pub(super) fn site(
             | Step::NonBlocking { .. }
             | Step::Roll { .. }
             | Step::Triggers
+            | Step::Follow { .. }
+            | Step::Close { .. }
             | Step::Copy
             | Step::Verify
             | Step::Switch

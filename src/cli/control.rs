@@ -254,7 +254,7 @@ async fn undo_here(
     };
     let sampler = assemble::pace(&parts).await?;
     let (ending, _, job) = match held.job.plan.work.clone() {
-        Work::Copy(spec) => assemble::engine(&parts, held, spec, &sampler)?.undo().await,
+        Work::Copy(spec) | Work::Stream(spec) => assemble::engine(&parts, held, spec, &sampler)?.undo().await,
         Work::Direct(spec) => direct::altering(&parts, held, spec, &sampler)?.undo().await,
         Work::Rolling(spec) => direct::turning(&parts, held, spec, &sampler)?.undo().await,
     };

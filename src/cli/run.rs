@@ -226,7 +226,7 @@ pub(super) async fn carry_out(
     let began = clock.now();
     let (ending, total, job) = loop {
         let work = match entry.job.plan.work.clone() {
-            Work::Copy(spec) => assemble::engine(&parts, entry, spec, &sampler)?.run().boxed(),
+            Work::Copy(spec) | Work::Stream(spec) => assemble::engine(&parts, entry, spec, &sampler)?.run().boxed(),
             Work::Direct(spec) => direct::altering(&parts, entry, spec, &sampler)?.run().boxed(),
             Work::Rolling(spec) => direct::turning(&parts, entry, spec, &sampler)?.run().boxed(),
         };

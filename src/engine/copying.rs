@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::Ending;
+use super::following::Follower;
 use super::keeping::backoff;
 use super::run::{Engine, Guard, Options, Ports};
 use super::watching;
@@ -46,6 +47,7 @@ struct Shared {
     sizer: StdMutex<Sizer>,
     counts: StdMutex<Counts>,
     wishes: tokio::sync::watch::Receiver<Wishes>,
+    follower: Option<Arc<Follower>>,
     /// Cancelled by a signal or by the first worker that fails.
     stop: CancellationToken,
 }
@@ -77,6 +79,7 @@ pub(super) async fn copy(engine: &mut Engine) -> Result<(), Ending> {
         sizer: StdMutex::new(Sizer::new(engine.options.chunk, engine.options.row_bytes)),
         counts: StdMutex::new(Counts { passed: watermark.rows, retries: 0 }),
         wishes: engine.wishes.clone(),
+        follower: engine.follower.clone(),
         stop: engine.stop.child_token(),
     });
     let outcome = work(engine, &shared).await;
@@ -101,7 +104,7 @@ async fn work(engine: &mut Engine, shared: &Arc<Shared>) -> Result<(), Ending> {
     }
     let mut teller = Teller::new(shared);
     let mut outcome = Ok(());
-    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), at));
+    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), engine.follower.clone(), at));
     loop {
         tokio::select! {
             joined = workers.join_next() => match joined {
@@ -178,6 +181,10 @@ impl Shared {
     fn gate(&self) -> Gate {
         if self.wishes.borrow().pause {
             return Gate::Closed { why: "paused by an operator".into() };
+        }
+        // Changes come first: they do not get fewer by waiting, rows do not get more.
+        if let Some(why) = self.follower.as_ref().and_then(|follower| follower.copy_waits()) {
+            return Gate::Closed { why };
         }
         self.ports.pace.gate()
     }

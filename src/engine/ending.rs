@@ -96,6 +96,10 @@ pub struct Tally {
     pub copied: u64,
     /// Rows compared.
     pub verified: u64,
+    /// Rows that differed although no change was pending, and were read anew.
+    pub repaired: u64,
+    /// Changed rows that came from the binlog into the shadow.
+    pub applied: u64,
     /// Seconds spent copying.
     pub copy_s: f64,
     /// Seconds spent comparing.

@@ -18,9 +18,10 @@ use super::statement::{Meaning, Names};
 use crate::error::{Fault, Remedy};
 use crate::ports::changes::{Change, Changes, Position};
 use crate::ports::clock::Clock;
+use crate::ports::cutover::Cutover;
 use crate::ports::journal::Wishes;
 use crate::ports::pace::{Gate, Pace};
-use crate::ports::rows::Bound;
+use crate::ports::rows::{Bound, Range};
 use crate::ports::syncing::{Last, Syncer, Syncing, Touched};
 
 /// Bytes of memory that keys of changed rows may take; the reader waits at it.
@@ -50,6 +51,8 @@ pub struct Follow {
     pub syncing: Arc<dyn Syncing>,
     /// Names that tell the job's own statements.
     pub names: Names,
+    /// Keeps writers away for the switch.
+    pub cutover: Arc<dyn Cutover>,
 }
 
 /// What it needs besides.
@@ -289,14 +292,30 @@ impl Follower {
         self.shared.moved.notify_waiters();
     }
 
-    /// A connection that compares, kept from call to call.
-    pub(super) async fn prover(&self) -> Result<tokio::sync::MappedMutexGuard<'_, dyn Syncer>, Fault> {
+    /// Those of the keys whose rows differ now, in order.
+    ///
+    /// # Errors
+    /// As from the servers.
+    pub(super) async fn differing(&self, keys: &[Bound]) -> Result<Vec<Bound>, Fault> {
         let mut kept = self.prover.lock().await;
-        if kept.is_none() {
-            *kept = Some(self.shared.follow.syncing.syncer().await?);
-        }
-        tokio::sync::MutexGuard::try_map(kept, |kept| kept.as_deref_mut())
-            .map_err(|_| Fault::Failed("BUG: a connection that was just made is gone".into()))
+        self.connected(&mut kept).await?.differing(keys).await
+    }
+
+    /// Keys of a range whose rows differ now, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// As from the servers.
+    pub(super) async fn differing_in(&self, range: &Range, limit: u64) -> Result<Vec<Bound>, Fault> {
+        let mut kept = self.prover.lock().await;
+        self.connected(&mut kept).await?.differing_in(range, limit).await
+    }
+
+    async fn connected<'a>(&self, kept: &'a mut Option<Box<dyn Syncer>>) -> Result<&'a mut Box<dyn Syncer>, Fault> {
+        let syncer = match kept.take() {
+            Some(syncer) => syncer,
+            None => self.shared.follow.syncing.syncer().await?,
+        };
+        Ok(kept.insert(syncer))
     }
 }
 

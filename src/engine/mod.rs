@@ -9,6 +9,7 @@ pub mod altering;
 mod altering_tests;
 pub mod backlog;
 mod beating;
+mod closing;
 pub mod copying;
 pub mod draining;
 pub mod ending;
@@ -18,6 +19,7 @@ pub mod journal;
 mod keeping;
 pub mod outlook;
 pub mod phase;
+mod proving;
 pub mod rolling;
 #[cfg(test)]
 mod rolling_tests;

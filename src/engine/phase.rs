@@ -21,10 +21,11 @@ pub const fn after(phase: Phase) -> Phase {
 }
 
 /// What to do about a job found in `phase` when the servers show `standing`: the phase to go on with, or why not.
+/// `armed` is how many triggers keep the shadow in step.
 ///
 /// # Errors
 /// A sentence, when what stands contradicts what the journal says.
-pub fn resume(phase: Phase, standing: &Standing) -> Result<Phase, String> {
+pub fn resume(phase: Phase, standing: &Standing, armed: u8) -> Result<Phase, String> {
     let switched = standing.switched();
     match phase {
         // Only the RENAME makes the retired name: it came through after all.
@@ -34,8 +35,8 @@ pub fn resume(phase: Phase, standing: &Standing) -> Result<Phase, String> {
         // Nothing may be missing: whatever was written while a trigger was gone is not in the shadow.
         Phase::Arming if standing.source && standing.shadow => Ok(phase),
         // Verified again: the crash may be long ago, and the proof is cheap.
-        Phase::Verifying | Phase::Holding | Phase::Switching if whole(standing) => Ok(Phase::Verifying),
-        Phase::Copying if whole(standing) => Ok(phase),
+        Phase::Verifying | Phase::Holding | Phase::Switching if whole(standing, armed) => Ok(Phase::Verifying),
+        Phase::Copying if whole(standing, armed) => Ok(phase),
         Phase::Altering => Err("the journal has a phase that no copy goes through".to_owned()),
         Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching | Phase::Finishing => {
             Err(format!("the journal says {}, but {}", phase.as_str(), described(standing)))
@@ -61,14 +62,14 @@ pub const fn undoable(phase: Phase, standing: &Standing) -> bool {
 }
 
 /// Whether nothing of what keeps the shadow in step is missing.
-pub(super) const fn whole(standing: &Standing) -> bool {
-    standing.source && standing.shadow && standing.triggers == 3
+pub(super) const fn whole(standing: &Standing, armed: u8) -> bool {
+    standing.source && standing.shadow && standing.triggers == armed
 }
 
 /// What stands, in words.
 pub(super) fn described(standing: &Standing) -> String {
     format!(
-        "the servers have: source {}, shadow {}, retired {}, triggers {} of 3",
+        "the servers have: source {}, shadow {}, retired {}, {} triggers",
         word(standing.source),
         word(standing.shadow),
         word(standing.retired),
@@ -103,7 +104,7 @@ mod tests {
             (Phase::Verifying, SWITCHED, None, "somebody else renamed"),
         ];
         for (phase, standing, next, why) in cases {
-            assert_eq!(resume(phase, &standing).ok(), next, "{why}");
+            assert_eq!(resume(phase, &standing, 3).ok(), next, "{why}");
         }
     }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use driftless_strategies::plan::CopySpec;
 use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Reason, TableShape, Work};
+use driftless_strategies::{Reason, TableShape};
 use tokio_util::sync::CancellationToken;
 
 use super::beating::Pulse;
 use super::ending::{Ending, Tally};
+use super::following::{Follow, Follower, Surroundings};
 use super::keeping::Keeper;
 use super::phase;
+use super::proving::Strikes;
 use super::{copying, switching, verifying};
 use crate::copy::sizer;
 use crate::error::Fault;
@@ -44,6 +46,8 @@ pub struct Ports {
     pub hold: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// Makes the spec anew from the shadow as it really is.
     pub respec: Arc<Respec>,
+    /// The binlog, when that and not triggers brings changes into the shadow.
+    pub follow: Option<Follow>,
 }
 
 /// Judges the shadow's real shape as the plan's was judged.
@@ -86,6 +90,12 @@ pub struct Engine {
     pub(super) deposed: CancellationToken,
     /// The source's, from before it was compared: a TRUNCATE after that is seen by it.
     pub(super) generation: Option<String>,
+    /// At work from before the first row is copied until the names are switched; only where there is a `Ports::follow`.
+    pub(super) follower: Option<Arc<Follower>>,
+    /// Rows that differed without a change, since the comparison.
+    pub(super) strikes: Strikes,
+    /// The number of the last change before the names were switched.
+    pub(super) last_change: Option<u64>,
     pub(super) wishes: tokio::sync::watch::Receiver<Wishes>,
     wishes_in: tokio::sync::watch::Sender<Wishes>,
 }
@@ -96,7 +106,20 @@ impl Engine {
     pub fn new(ports: Ports, options: Options, job: Job, stop: CancellationToken) -> Self {
         let (wishes_in, wishes) = tokio::sync::watch::channel(Wishes::default());
         let deposed = CancellationToken::new();
-        Self { ports, options, job, tally: Tally::default(), stop, deposed, generation: None, wishes, wishes_in }
+        Self {
+            ports,
+            options,
+            job,
+            tally: Tally::default(),
+            stop,
+            deposed,
+            generation: None,
+            follower: None,
+            strikes: Strikes::default(),
+            last_change: None,
+            wishes,
+            wishes_in,
+        }
     }
 
     /// Runs the job to its end, or to where it must stop. Gives the lease back in any case.
@@ -107,6 +130,7 @@ impl Engine {
             Err(ending) => ending,
         };
         beating.abort();
+        self.follower = None;
         self.leave(&ending).await;
         (ending, self.tally, self.job)
     }
@@ -153,7 +177,12 @@ impl Engine {
             self.ports.clock.sleep(LATE_RENAME).await;
             standing = self.standing(at).await?;
         }
-        match phase::resume(at, &standing) {
+        if let Some(follow) = self.ports.follow.clone().filter(|_| at == Phase::Switching && !standing.switched()) {
+            // A killed process may have left the table closed, and triggers that no longer close it.
+            self.ordered(at, "letting writers in again", Guard::None, || follow.cutover.reopen()).await?;
+            standing = self.standing(at).await?;
+        }
+        match phase::resume(at, &standing, self.armed()) {
             Ok(next) => {
                 self.job.phase = next;
                 Ok(())
@@ -162,6 +191,11 @@ impl Engine {
                 Err(Ending::Failed { phase: at, what: format!("{what}; undo the job with `driftless abort`") })
             }
         }
+    }
+
+    /// Triggers that must stand while rows are copied.
+    pub(super) const fn armed(&self) -> u8 {
+        if self.ports.follow.is_some() { 0 } else { 3 }
     }
 
     /// What stands on the servers, asked again while a node is away or has not carried out the last statement yet.
@@ -216,6 +250,7 @@ impl Engine {
 
     /// Performs one phase.
     async fn step(&mut self, at: Phase) -> Result<(), Ending> {
+        self.follow(at).await?;
         match at {
             Phase::Planned | Phase::Done | Phase::Undone => Ok(()),
             Phase::Altering => Err(not_a_copys(at)),
@@ -247,7 +282,7 @@ impl Engine {
             }),
             rows: Vec::new(),
         })?;
-        let work = Work::Copy(spec);
+        let work = self.job.plan.work.with_copy(spec);
         if work == self.job.plan.work {
             return Ok(());
         }
@@ -256,8 +291,40 @@ impl Engine {
         Err(Ending::Again)
     }
 
+    /// Begins to follow the binlog, in the phases that need it, before anything of the phase is done.
+    async fn follow(&mut self, at: Phase) -> Result<(), Ending> {
+        let needed = match at {
+            Phase::Arming | Phase::Copying | Phase::Verifying | Phase::Holding | Phase::Switching => true,
+            Phase::Planned
+            | Phase::Shadowing
+            | Phase::Altering
+            | Phase::Finishing
+            | Phase::Done
+            | Phase::Undoing
+            | Phase::Undone => false,
+        };
+        let Some(follow) = self.ports.follow.clone().filter(|_| needed && self.follower.is_none()) else {
+            return Ok(());
+        };
+        let start = || {
+            let around = Surroundings {
+                clock: Arc::clone(&self.ports.clock),
+                pace: Arc::clone(&self.ports.pace),
+                wishes: self.wishes.clone(),
+                patience: self.options.patience,
+            };
+            Follower::start(follow.clone(), around)
+        };
+        let follower = self.ordered(at, "opening the binlog", Guard::None, start).await?;
+        self.follower = Some(Arc::new(follower));
+        Ok(())
+    }
+
     async fn arm(&self) -> Result<(), Ending> {
         let at = Phase::Arming;
+        if self.follower.is_some() {
+            return Ok(());
+        }
         self.ordered(at, "making the triggers", Guard::Fit, || self.ports.objects.make_triggers()).await?;
         self.ordered(at, "waiting for all nodes", Guard::None, || self.ports.nodes.barrier()).await
     }
@@ -294,6 +361,8 @@ impl Engine {
     /// Undoes the job; what stopped it is what the caller hears, once nothing is left and the journal says so.
     async fn undo_because(&mut self, ending: Ending) -> Ending {
         let at = Phase::Undoing;
+        // What it wrote to the shadow would fail from now on.
+        self.follower = None;
         self.job.phase = at;
         self.event(&Event::Entered { phase: at });
         if let Err(fault) = self.save().await {

@@ -25,8 +25,18 @@ pub enum Meaning {
 
 /// First words of statements that leave table and rows as they are.
 const HARMLESS: [&str; 12] = [
-    "ANALYZE", "CHECK", "CHECKSUM", "FLUSH", "GRANT", "REVOKE", "CREATE VIEW", "DROP VIEW", "CREATE PROCEDURE",
-    "CREATE FUNCTION", "CREATE EVENT", "SET",
+    "ANALYZE",
+    "CHECK",
+    "CHECKSUM",
+    "FLUSH",
+    "GRANT",
+    "REVOKE",
+    "CREATE VIEW",
+    "DROP VIEW",
+    "CREATE PROCEDURE",
+    "CREATE FUNCTION",
+    "CREATE EVENT",
+    "SET",
 ];
 
 /// Characters of a statement that are shown.
@@ -53,7 +63,8 @@ impl Names {
         if names(&self.retired) || names(&self.shadow) || text.contains(&format!("driftless_{}", self.job)) {
             return Meaning::Harmless;
         }
-        let plain: Vec<&str> = words.iter().map(String::as_str).filter(|word| !["OR", "REPLACE"].contains(word)).collect();
+        let plain: Vec<&str> =
+            words.iter().map(String::as_str).filter(|word| !["OR", "REPLACE"].contains(word)).collect();
         let two = plain.iter().take(2).copied().collect::<Vec<_>>().join(" ");
         if HARMLESS.contains(&first) || HARMLESS.contains(&two.as_str()) {
             return Meaning::Harmless;
@@ -96,14 +107,20 @@ mod tests {
         let harmless = Meaning::Harmless;
         //  statement                                                              meaning
         let cases = [
-            ("CREATE TRIGGER `shop`.`driftless_0123456789ab_ins` BEFORE INSERT ON `shop`.`o` FOR EACH ROW BEGIN END", &harmless),
+            (
+                "CREATE TRIGGER `shop`.`driftless_0123456789ab_ins` BEFORE INSERT ON `shop`.`o` FOR EACH ROW BEGIN END",
+                &harmless,
+            ),
             ("RENAME TABLE `shop`.`o` TO `shop`.`_o_old`, `shop`.`_o_new` TO `shop`.`o`", &Meaning::Renamed),
             ("/* nightly */ analyze table o", &harmless),
             ("GRANT SELECT ON shop.o TO a", &harmless),
             ("CREATE OR REPLACE VIEW v AS SELECT * FROM o", &harmless),
             ("TRUNCATE TABLE o", &Meaning::Changed("TRUNCATE TABLE o".into())),
             ("ALTER TABLE o ADD x int", &Meaning::Changed("ALTER TABLE o ADD x int".into())),
-            ("CREATE TRIGGER other BEFORE INSERT ON o FOR EACH ROW BEGIN END", &Meaning::Changed("CREATE TRIGGER other BEFORE INSERT ON o FOR EACH ROW BEGIN END".into())),
+            (
+                "CREATE TRIGGER other BEFORE INSERT ON o FOR EACH ROW BEGIN END",
+                &Meaning::Changed("CREATE TRIGGER other BEFORE INSERT ON o FOR EACH ROW BEGIN END".into()),
+            ),
             ("CREATE INDEX i ON o (a)", &Meaning::Changed("CREATE INDEX i ON o (a)".into())),
             ("/*!50000 ALTER TABLE o FORCE */", &Meaning::Changed("/*!50000 ALTER TABLE o FORCE */".into())),
             ("DELETE FROM o", &Meaning::Changed("DELETE FROM o".into())),

@@ -9,7 +9,7 @@ use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
 use super::keeping::backoff;
 use super::run::{Engine, Guard};
-use super::{phase, watching};
+use super::{closing, phase, watching};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::{Generation, Keep};
@@ -38,6 +38,7 @@ pub(super) async fn hold(engine: &mut Engine) -> Result<(), Ending> {
             watching::look(&engine.ports, at).await.map_err(|fault| Ending::of(fault, at))?;
             watched = engine.ports.clock.now();
         }
+        closing::keep_proven(engine).await?;
         let wishes = *engine.wishes.borrow();
         let why = if wishes.cutover {
             None
@@ -68,7 +69,7 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
         engine.tally.switch_attempts = attempt;
         let started = engine.ports.clock.now();
         let answer = match ready(engine).await {
-            Ok(()) => engine.ports.objects.switch().await,
+            Ok(()) => closing::switch(engine).await,
             Err(fault) => Err(fault),
         };
         let took = engine.ports.clock.now().saturating_sub(started);
@@ -80,6 +81,7 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
         }
         match settled? {
             Settled::Switched => {
+                closing::nothing_slipped(engine).await?;
                 engine.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 engine.event(&Event::Switched { ms: engine.tally.switch_ms, attempts: attempt });
                 return Ok(());
@@ -99,7 +101,7 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
 async fn ready(engine: &Engine) -> Result<(), Fault> {
     conflicts(&engine.ports).await?;
     let standing = engine.ports.objects.standing().await?;
-    if !phase::whole(&standing) || standing.retired {
+    if !phase::whole(&standing, engine.armed()) || standing.retired {
         let what = format!("the shadow can't be trusted any more: the servers have {standing:?}");
         return Err(Fault::Failed(what));
     }

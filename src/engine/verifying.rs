@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::copying::{conflicts, eta};
 use super::ending::Ending;
+use super::following::Follower;
 use super::keeping::backoff;
 use super::run::{Engine, Guard};
-use super::watching;
+use super::{proving, watching};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::Generation;
@@ -22,6 +23,8 @@ use crate::ports::rows::{Bound, Compared, Range, RowWorker};
 const QUEUE: usize = 16;
 /// Attempts to read a boundary (18 s in all).
 const READS: u32 = 10;
+/// Comparisons of the whole table before the job stops because too much changes meanwhile.
+const PROOFS: u32 = 3;
 /// Differences that are kept to be shown.
 const KEPT: usize = 20;
 
@@ -31,6 +34,8 @@ struct Shared {
     stop: CancellationToken,
     attempts: u32,
     clock: Arc<dyn crate::ports::clock::Clock>,
+    follower: Option<Arc<Follower>>,
+    repaired: AtomicU64,
 }
 
 /// Proves that source and shadow are equal.
@@ -43,7 +48,7 @@ pub(super) async fn verify(engine: &mut Engine) -> Result<(), Ending> {
     let generation = || engine.ports.objects.generation(Generation::Source);
     engine.generation = engine.ordered(at, "reading the table's number", Guard::None, generation).await?;
     let started = engine.ports.clock.now();
-    let differences = compare_all(engine).await?;
+    let differences = compare_proven(engine).await?;
     let took = engine.ports.clock.now().saturating_sub(started);
     engine.tally.verify_s += took.as_secs_f64();
     engine.event(&Event::Verified {
@@ -65,6 +70,24 @@ pub(super) async fn verify(engine: &mut Engine) -> Result<(), Ending> {
     Ok(())
 }
 
+/// Compares every row, again while so much changes that the changes can't be kept apart, and then what changed meanwhile.
+async fn compare_proven(engine: &mut Engine) -> Result<Vec<String>, Ending> {
+    let at = Phase::Verifying;
+    let Some(follower) = engine.follower.clone() else { return compare_all(engine).await };
+    for attempt in 1..=PROOFS {
+        follower.begin_proof();
+        let differences = compare_all(engine).await?;
+        if !differences.is_empty() || engine.stop.is_cancelled() {
+            return Ok(differences);
+        }
+        if !follower.proof_is_void() {
+            return Ok(Vec::new());
+        }
+        engine.retried("comparing", "too much changed meanwhile", attempt).await;
+    }
+    Err(Ending::Stopped { phase: at, why: "more changes than can be compared: go on in a quieter hour".into() })
+}
+
 async fn refuse_conflicts(engine: &Engine) -> Result<(), Ending> {
     let at = Phase::Verifying;
     engine.ordered(at, "looking for conflicts", Guard::None, || conflicts(&engine.ports)).await
@@ -79,6 +102,8 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
         stop: engine.stop.child_token(),
         attempts: engine.options.attempts,
         clock: Arc::clone(&engine.ports.clock),
+        follower: engine.follower.clone(),
+        repaired: AtomicU64::new(0),
     });
     let mut workers = JoinSet::new();
     for _ in 0..engine.options.workers.max(1) {
@@ -88,7 +113,7 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
     let cutting = tokio::spawn(cut(engine.ports.clone(), engine.options.compare_rows, sender, shared.stop.clone()));
     let mut differences = Vec::new();
     let mut outcome = Ok(());
-    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), at));
+    let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), engine.follower.clone(), at));
     loop {
         tokio::select! {
             joined = workers.join_next() => match joined {
@@ -113,6 +138,7 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
     // Nobody takes ranges any more: a cutter that waits for room would wait for ever.
     shared.ranges.lock().await.close();
     engine.tally.verified = shared.rows.load(Ordering::Relaxed);
+    engine.tally.repaired += shared.repaired.load(Ordering::Relaxed);
     // The proof is complete only if the cutter reached the end of the table.
     match cutting.await {
         Ok(Ok(())) => {}
@@ -209,13 +235,33 @@ async fn serve(shared: Arc<Shared>, mut worker: Box<dyn RowWorker>) -> Result<Ve
         let Some(range) = shared.ranges.lock().await.recv().await else { break };
         let compared = compare(&shared, worker.as_mut(), &range).await?;
         shared.rows.fetch_add(compared.rows, Ordering::Relaxed);
-        differences.extend(compared.differences);
+        match &shared.follower {
+            Some(follower) if !compared.differences.is_empty() => {
+                let repaired = look_closer(&shared, follower, &range).await?;
+                shared.repaired.fetch_add(repaired, Ordering::Relaxed);
+            }
+            Some(_) | None => differences.extend(compared.differences),
+        }
     }
     if differences.len() >= KEPT {
         // Enough is known: the others need not go on.
         shared.stop.cancel();
     }
     Ok(differences)
+}
+
+/// As `proving::look_closer`, again after what passes.
+async fn look_closer(shared: &Shared, follower: &Follower, range: &Range) -> Result<u64, Fault> {
+    let mut attempt = 0;
+    loop {
+        match proving::look_closer(follower, range).await {
+            Err(Fault::Busy(_) | Fault::Lost(_)) if attempt < shared.attempts && !shared.stop.is_cancelled() => {
+                attempt += 1;
+                shared.clock.sleep(backoff(attempt)).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 async fn compare(shared: &Shared, worker: &mut dyn RowWorker, range: &Range) -> Result<Compared, Fault> {

@@ -1,7 +1,9 @@
 //! Looks again and again, while rows are copied and compared, whether tables and triggers are still the same everywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::following::Follower;
 use super::phase;
 use super::run::Ports;
 use crate::error::Fault;
@@ -10,13 +12,22 @@ use crate::ports::journal::Phase;
 /// Between two looks. Each costs some thirty reads of the catalog a node.
 pub(super) const EVERY: Duration = Duration::from_secs(10);
 
-/// Watches until something is found.
-pub(super) async fn watch(ports: Ports, at: Phase) -> Fault {
-    loop {
-        ports.clock.sleep(EVERY).await;
-        if let Err(fault) = look(&ports, at).await {
-            return fault;
+/// Watches until something is found, or whatever follows the changes can't go on.
+pub(super) async fn watch(ports: Ports, follower: Option<Arc<Follower>>, at: Phase) -> Fault {
+    let looking = async {
+        loop {
+            ports.clock.sleep(EVERY).await;
+            if let Err(fault) = look(&ports, at).await {
+                return fault;
+            }
         }
+    };
+    match follower {
+        None => looking.await,
+        Some(follower) => tokio::select! {
+            fault = follower.failed() => fault,
+            fault = looking => fault,
+        },
     }
 }
 
@@ -27,7 +38,8 @@ pub(super) async fn watch(ports: Ports, at: Phase) -> Fault {
 pub(super) async fn look(ports: &Ports, at: Phase) -> Result<(), Fault> {
     known(ports.nodes.same(at).await)?;
     let Some(standing) = known(ports.objects.standing().await)? else { return Ok(()) };
-    if phase::whole(&standing) {
+    let armed = if ports.follow.is_some() { 0 } else { 3 };
+    if phase::whole(&standing, armed) {
         return Ok(());
     }
     Err(Fault::Failed(format!(

@@ -13,7 +13,7 @@ use crate::error::Fault;
 
 /// The newest format of a journal entry that this version knows; a reader refuses a newer one. An entry has the oldest
 /// format that can hold its job (`Work::format`).
-pub const JOURNAL_FORMAT: u32 = 3;
+pub const JOURNAL_FORMAT: u32 = 4;
 
 /// A job's id: twelve lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

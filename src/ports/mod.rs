@@ -6,6 +6,7 @@
 
 pub mod changes;
 pub mod clock;
+pub mod cutover;
 pub mod direct;
 pub mod journal;
 pub mod members;
@@ -17,3 +18,4 @@ pub mod report;
 pub mod rolling;
 pub mod rows;
 pub mod server;
+pub mod syncing;

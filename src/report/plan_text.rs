@@ -40,7 +40,7 @@ pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
     if let Some(plan) = &decision.plan {
         parts.push(titled(style, "Steps", &steps(plan, style)));
         parts.push(match &plan.work {
-            Work::Copy(spec) => titled(style, "Copy", &copy(spec, &sheet.facts.table, style)),
+            Work::Copy(spec) | Work::Stream(spec) => titled(style, "Copy", &copy(spec, &sheet.facts.table, style)),
             Work::Direct(spec) | Work::Rolling(spec) => titled(style, "Change", &direct(spec, style)),
         });
         parts.push(titled(style, "Estimates", &estimates(plan, style)));
@@ -198,7 +198,9 @@ pub(super) fn change(alter: &Alter, plan: Option<&Plan>) -> String {
         let hints = alter.hints.join(", ");
         text = match plan.map(|plan| &plan.work) {
             Some(Work::Direct(_) | Work::Rolling(_)) => format!("{text} (beside it: {hints})"),
-            Some(Work::Copy(_)) | None => format!("{text} (left out, because driftless decides that: {hints})"),
+            Some(Work::Copy(_) | Work::Stream(_)) | None => {
+                format!("{text} (left out, because driftless decides that: {hints})")
+            }
         };
     }
     text
@@ -290,6 +292,8 @@ pub(super) const fn step_name(step: &Step) -> &'static str {
         Step::NonBlocking { .. } => "alter",
         Step::Roll { .. } => "roll",
         Step::Triggers => "triggers",
+        Step::Follow { .. } => "follow",
+        Step::Close { .. } => "close",
         Step::Copy => "copy",
         Step::Verify => "verify",
         Step::Switch => "switch",
@@ -403,7 +407,7 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
         size => format!("{} on every node that writes one", bytes(size)),
     };
     let time = match plan.work {
-        Work::Copy(_) => format!("{} to copy and compare", about(estimate.seconds)),
+        Work::Copy(_) | Work::Stream(_) => format!("{} to copy and compare", about(estimate.seconds)),
         Work::Direct(_) if plan.cluster.is_none() => about(estimate.seconds),
         Work::Direct(_) => format!("{}, on all nodes at once", about(estimate.seconds)),
         Work::Rolling(_) => format!("{}, one node after the other", about(estimate.seconds)),
@@ -411,7 +415,7 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
     let disk = match (&plan.work, estimate.extra_disk_bytes) {
         (Work::Direct(_) | Work::Rolling(_), 0) => "none".to_owned(),
         (Work::Direct(_) | Work::Rolling(_), size) => format!("about {} more where it is at work", bytes(size)),
-        (Work::Copy(_), size) => {
+        (Work::Copy(_) | Work::Stream(_), size) => {
             format!("about {} more on every node until the end", bytes(size))
         }
     };

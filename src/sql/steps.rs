@@ -37,7 +37,12 @@ fn of_copy(
     job: &JobId,
 ) -> Vec<Sql> {
     match step {
-        Step::Journal | Step::Alter { .. } | Step::NonBlocking { .. } | Step::Roll { .. } => Vec::new(),
+        Step::Journal
+        | Step::Alter { .. }
+        | Step::NonBlocking { .. }
+        | Step::Roll { .. }
+        | Step::Follow { .. }
+        | Step::Close { .. } => Vec::new(),
         Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys, flavour(plan)),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));

@@ -19,8 +19,7 @@ pub fn exact(spec: &CopySpec) -> bool {
 #[must_use]
 pub fn remove(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
     let all = !spec.new_unique.is_empty() || !exact(spec);
-    let keys: Vec<&Bound> =
-        touched.iter().filter(|one| all || one.last != Last::There).map(|one| &one.key).collect();
+    let keys: Vec<&Bound> = touched.iter().filter(|one| all || one.last != Last::There).map(|one| &one.key).collect();
     if keys.is_empty() {
         return None;
     }
@@ -38,8 +37,7 @@ fn from_alias(spec: &CopySpec) -> Sql {
 #[must_use]
 pub fn bring(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
     let exact = exact(spec);
-    let keys: Vec<&Bound> =
-        touched.iter().filter(|one| !exact || one.last != Last::Gone).map(|one| &one.key).collect();
+    let keys: Vec<&Bound> = touched.iter().filter(|one| !exact || one.last != Last::Gone).map(|one| &one.key).collect();
     if keys.is_empty() {
         return None;
     }
@@ -63,9 +61,7 @@ pub fn differing_in(spec: &CopySpec, digest: &Digest, range: &Range, limit: u64)
 
 /// A row that is the same on both sides gives the same hash twice; the key is part of what is hashed.
 fn odd_ones(spec: &CopySpec, digest: &Digest, condition: impl Fn(Side) -> Sql, limit: u64) -> Sql {
-    let numbered = |(number, key): (u64, Sql)| {
-        Sql::new("CAST(").sql(&key).text(" AS CHAR) k").number(number)
-    };
+    let numbered = |(number, key): (u64, Sql)| Sql::new("CAST(").sql(&key).text(" AS CHAR) k").number(number);
     let rows = |side: Side| {
         Sql::new("SELECT ")
             .join(", ", (0..).zip(key_expressions(spec, side)).map(numbered))
@@ -132,13 +128,17 @@ mod tests {
         let mut text = spec();
         text.key.columns[0].literal = Literal::Text { charset: "utf8mb4".into() };
         assert!(remove(&text, &batch).unwrap().as_str().ends_with("IN (1, 2)"));
-        assert!(bring(&text, &batch).unwrap().as_str().contains("IN (1, 2)"), "2 may be a spelling of a row that is there");
+        assert!(
+            bring(&text, &batch).unwrap().as_str().contains("IN (1, 2)"),
+            "2 may be a spelling of a row that is there"
+        );
     }
 
     #[test]
     fn several_columns_are_looked_up_one_by_one() {
         let mut spec = spec();
-        let second = KeyColumn { source: Ident::new("b").unwrap(), shadow: Ident::new("b").unwrap(), literal: Literal::Number };
+        let second =
+            KeyColumn { source: Ident::new("b").unwrap(), shadow: Ident::new("b").unwrap(), literal: Literal::Number };
         spec.key.columns.push(second);
         let key = Bound(vec!["1".into(), "2".into()]);
         let condition = among(&spec, Side::Source, [&key, &key]);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless::copy::table::{Setting, TableRows};
+use driftless::copy::table::{Kept, Setting, TableRows};
 use driftless::demo::Random;
 use driftless::ports::journal::JobId;
 use driftless::ports::rows::{Range, Rows};
@@ -98,6 +98,7 @@ async fn judge(test: &TestCluster, table: &TableName, random: &mut Random, what:
         spec: Arc::clone(&spec),
         digest: Arc::new(Digest { hash: RowHash::CrcProduct, source: facts.table.columns.clone() }),
         row_lock_wait: Duration::from_secs(1),
+        kept: Kept::ByTriggers,
     });
     let all = rows_of(test, &spec, &Range::default()).await;
     let end = rows.last().await.unwrap().expect("it has rows");

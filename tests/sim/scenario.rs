@@ -336,6 +336,7 @@ impl Stage {
             journal: Arc::new(SimJournal { process: Arc::clone(process) }),
             reporter: Arc::new(Listener { process: Arc::clone(process), entered: Mutex::default() }),
             hold: Arc::new(move || outside.held.load(Ordering::SeqCst).then(|| "a file exists".into())),
+            follow: None,
             respec: Arc::new(move |_| Ok(plan(new_unique, rows, false).work.copy().expect("a copy").clone())),
         }
     }

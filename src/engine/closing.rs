@@ -1,0 +1,164 @@
+//! The switch of a job that follows the binlog: writers are held, the last changes come in and are proven, then the RENAME.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ending::Ending;
+use super::following::Follower;
+use super::proving;
+use super::run::Engine;
+use super::verifying;
+use crate::error::Fault;
+use crate::ports::cutover::Closed;
+use crate::ports::journal::Phase;
+use crate::ports::objects::Keep;
+use crate::ports::rows::Bound;
+
+/// What is done at most while writers are held: the last changes and their proof.
+const WORK: Duration = Duration::from_secs(2);
+/// Of the time that writers may be held, what is left for the RENAME.
+const FOR_RENAME: Duration = Duration::from_millis(300);
+/// Changed rows that may be left to be proven while writers are held.
+const FEW: usize = 500;
+/// Rounds of proving before writers are held.
+const ROUNDS: u32 = 40;
+/// Longest wait for the changes in one round.
+const ROUND: Duration = Duration::from_secs(30);
+/// Longest wait for the RENAME in the binlog.
+const RENAME_READ: Duration = Duration::from_secs(30);
+/// Keys that are shown.
+const SHOWN: usize = 5;
+
+/// While the switch is held: proves what changed meanwhile, so that little is left for the moment itself.
+pub(super) async fn keep_proven(engine: &mut Engine) -> Result<(), Ending> {
+    let at = Phase::Holding;
+    let Some(follower) = engine.follower.clone() else { return Ok(()) };
+    if let Some(fault) = follower.fault() {
+        return Err(Ending::of(fault, at));
+    }
+    if follower.proof_is_void() {
+        return verifying::verify(engine).await;
+    }
+    match proving::settle(&follower, &mut engine.strikes, ROUND).await {
+        Ok(wrong) if wrong.is_empty() => Ok(()),
+        Ok(wrong) => Err(Ending::Different { differences: shown(&wrong) }),
+        Err(Fault::Busy(why) | Fault::Lost(why)) => {
+            tracing::debug!(why, "changed rows not proven yet");
+            Ok(())
+        }
+        Err(fault) => Err(Ending::of(fault, at)),
+    }
+}
+
+/// One attempt of the switch.
+///
+/// # Errors
+/// As `Objects::switch`.
+pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
+    let (Some(follow), Some(follower)) = (engine.ports.follow.clone(), engine.follower.clone()) else {
+        return engine.ports.objects.switch().await;
+    };
+    catch_up(engine, &follower).await?;
+    let hurry = Hurry::begin(&follower);
+    let mut closed = follow.cutover.close(WORK).await?;
+    let last = finish(engine, &follower, closed.as_mut()).await;
+    drop(hurry);
+    match last {
+        Ok(number) => {
+            engine.last_change = Some(number);
+            closed.rename().await
+        }
+        Err(fault) => {
+            if let Err(shut) = closed.open().await {
+                tracing::warn!(%shut, "writers are let in at the end of the fence");
+            }
+            Err(fault)
+        }
+    }
+}
+
+/// Appliers work without pause until it is dropped.
+struct Hurry(Arc<Follower>);
+
+impl Hurry {
+    fn begin(follower: &Arc<Follower>) -> Self {
+        follower.hurry(true);
+        Self(Arc::clone(follower))
+    }
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        self.0.hurry(false);
+    }
+}
+
+/// Proves changed rows until few are left.
+async fn catch_up(engine: &mut Engine, follower: &Follower) -> Result<(), Fault> {
+    for _ in 0..ROUNDS {
+        if follower.proof_is_void() {
+            return Err(Fault::Busy("more changes than can be proven came while the switch was held".into()));
+        }
+        different(proving::settle(follower, &mut engine.strikes, ROUND).await?)?;
+        if follower.unproven_len() <= FEW {
+            return Ok(());
+        }
+    }
+    Err(Fault::Busy(format!("{} changed rows wait to be proven", follower.unproven_len())))
+}
+
+/// The last changes and their proof, while nobody writes. The number of the last change.
+async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Closed) -> Result<u64, Fault> {
+    let left = |closed: &dyn Closed| {
+        let left = closed.remaining().saturating_sub(FOR_RENAME);
+        if left.is_zero() {
+            Err(Fault::Busy("the last changes took longer than writers may be held".into()))
+        } else {
+            Ok(left)
+        }
+    };
+    follower.barrier(left(closed)?).await?;
+    while follower.unproven_len() > 0 {
+        different(proving::settle(follower, &mut engine.strikes, left(closed)?).await?)?;
+    }
+    if follower.proof_is_void() {
+        return Err(Fault::Busy("the proof is void".into()));
+    }
+    Ok(follower.number())
+}
+
+fn different(wrong: Vec<Bound>) -> Result<(), Fault> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::Failed(format!("rows of the shadow stay different from the table: {}", shown(&wrong).join("; "))))
+}
+
+fn shown(keys: &[Bound]) -> Vec<String> {
+    keys.iter().take(SHOWN).map(|key| format!("key ({})", key.0.join(", "))).collect()
+}
+
+/// After the switch: the binlog must show no change of the table between the last one that was brought in and the RENAME.
+pub(super) async fn nothing_slipped(engine: &mut Engine) -> Result<(), Ending> {
+    let at = Phase::Switching;
+    let Some(follower) = engine.follower.take() else { return Ok(()) };
+    engine.tally.applied = follower.applied();
+    let Some(last) = engine.last_change else { return Ok(()) };
+    let what = match follower.renamed(RENAME_READ).await {
+        Ok(number) if number == last => return Ok(()),
+        Ok(_) => {
+            let late: Vec<Bound> =
+                follower.unproven(usize::MAX).into_iter().filter(|(_, n)| *n > last).map(|(key, _)| key).collect();
+            format!(
+                "rows were written while the names were switched, and are in the retired table only: {}",
+                shown(&late).join("; ")
+            )
+        }
+        Err(fault) => format!(
+            "it could not be proven from the binlog that nothing was written while the names were switched: {fault}"
+        ),
+    };
+    // What shows it must not be dropped, by a resume neither.
+    engine.job.keep = Keep::Keep;
+    Err(Ending::Failed { phase: at, what: format!("{what}; the retired table is kept, compare the two") })
+}
