@@ -1,7 +1,7 @@
 //! Shadow table, binlog stream, chunks, fenced switch.
 
 use crate::alter::Alter;
-use crate::choose::{Draft, Fit, Options, Strategy, is_set};
+use crate::choose::{Draft, Fit, Options, Strategy, is_set, not_built_yet};
 use crate::copy_steps::{self, By};
 use crate::facts::{Facts, Node, Topology};
 use crate::plan::{StrategyName, Work};
@@ -33,6 +33,7 @@ impl Strategy for BinlogStream {
                 ));
             }
         }
+        reasons.push(not_built_yet("follow the binlog"));
         let (copy, mut remarks) = judge_copy(facts, alter, wishes, By::Stream, reasons)?;
         remarks.extend(soft(facts, alter));
         remarks.extend(copy_steps::remarks(facts, wishes, By::Stream));
