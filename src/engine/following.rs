@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::keeping::backoff;
-use super::statement::{Meaning, Names};
+
 use crate::error::{Fault, Remedy};
 use crate::ports::changes::{Change, Changes, Position};
 use crate::ports::clock::Clock;
@@ -23,6 +23,7 @@ use crate::ports::journal::Wishes;
 use crate::ports::pace::{Gate, Pace};
 use crate::ports::rows::{Bound, Range};
 use crate::ports::syncing::{Last, Syncer, Syncing, Touched};
+use crate::sql::meaning::{Meaning, Names};
 
 /// Bytes of memory that keys of changed rows may take; the reader waits at it.
 const BACKLOG_BYTES: usize = 16 << 20;

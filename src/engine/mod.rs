@@ -25,7 +25,6 @@ pub mod rolling;
 mod rolling_tests;
 pub mod run;
 pub mod standing;
-pub mod statement;
 pub mod switching;
 pub mod verifying;
 mod watching;

@@ -16,6 +16,7 @@ pub mod copy;
 pub mod ddl;
 pub mod demo;
 pub mod journal;
+pub mod meaning;
 pub mod precheck;
 pub mod repair;
 pub mod session;
