@@ -334,8 +334,9 @@ fn estimate(facts: &Facts, stall_ms: u64) -> Estimate {
         seconds: copying.saturating_add(comparing),
         stall_ms,
         basis: format!(
-            "rows and sizes by the engine's statistics; copying {} rows or {} a second, whichever is slower, comparing {} rows a \
+            "rows and sizes {}; copying {} rows or {} a second, whichever is slower, comparing {} rows a \
              second, as measured on idle servers with two cores; pauses come on top",
+            if facts.assumed.is_empty() { "by the engine's statistics" } else { "as assumed" },
             count(ROWS_PER_S),
             bytes(BYTES_PER_S),
             count(COMPARED_PER_S)

@@ -179,4 +179,7 @@ pub struct Facts {
     pub load: Load,
     /// Privileges that a run needs and the user lacks, each as one would GRANT it.
     pub missing_privileges: Vec<String>,
+    /// What nobody has looked at and was assumed, in words; empty when all of it comes from servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<String>,
 }

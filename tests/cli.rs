@@ -229,6 +229,84 @@ fn a_plan_from_facts_asks_no_server_and_is_the_same_every_time() {
     assert!(out(&both).contains("shop.orders can be") && out(&both).contains("shop.items can be"), "{}", out(&both));
 }
 
+/// A schema file as a dump has it.
+const SCHEMA: &str = "-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB\n-- Server version\t10.11.6-MariaDB\n
+CREATE TABLE `orders` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `who` int(11) NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `k` (`who`),
+  CONSTRAINT `fk` FOREIGN KEY (`who`) REFERENCES `people` (`id`)
+) ENGINE=InnoDB AUTO_INCREMENT=2000000000 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TABLE `people` (`id` int(11) NOT NULL PRIMARY KEY);
+";
+
+#[test]
+fn a_plan_from_a_schema_file_asks_no_server_and_says_what_it_assumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, bare) = (dir.path().join("schema.sql"), dir.path().join("bare.sql"));
+    std::fs::write(&file, SCHEMA).unwrap();
+    std::fs::write(&bare, SCHEMA.split_once("\n\n").unwrap().1).unwrap();
+    let broken = dir.path().join("broken.sql");
+    std::fs::write(&broken, format!("{SCHEMA}CREATE TABLE x (\n  a INT,\n  b INT NUL);\n")).unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let plan = |schema: &Path, more: &[&str]| driftless(&[&["plan", "--schema", &path(schema)], more].concat());
+    let add = ["--table", "shop.orders", "--alter", "ADD COLUMN note TEXT, ADD KEY again (who)"];
+    let said = |output: &std::process::Output| out(output).split_whitespace().collect::<Vec<_>>().join(" ");
+    for format in ["text", "json", "markdown"] {
+        let args = [&add[..], &["--galera", "3", "--rows", "1000000", "--format", format]].concat();
+        let (one, two) = (plan(&file, &args), plan(&file, &args));
+        assert_eq!((code(&one), err(&one).as_str()), (0, ""), "{format}");
+        assert_eq!(one.stdout, two.stdout, "{format}");
+        for words in [
+            "no server has tried the statement",
+            "trigger-copy",
+            "a Galera cluster of 3 nodes: MariaDB 10.11.6 (the dump's first lines)",
+            "95 MiB of rows, as --rows says, 100 bytes each",
+            "lint-duplicate-key",
+            "lint-integer-range",
+        ] {
+            let said = said(&one).replace("\\_", "_");
+            assert!(said.contains(words), "{format}: {words}: {said}");
+        }
+    }
+    let lints = plan(&bare, &[&add[..], &["--server-version", "mysql-8.0.36", "--deny-lints"]].concat());
+    assert_eq!(code(&lints), 3, "a check that only lints");
+    assert!(said(&lints).contains("for neither --rows nor --bytes is given"), "{}", said(&lints));
+    let people = plan(&file, &["--table", "shop.people", "--alter", "FORCE"]);
+    assert!(said(&people).contains("referenced-by-foreign-key"), "the other table points at it: {}", said(&people));
+
+    let changes = dir.path().join("changes.toml");
+    let two =
+        "[[change]]\ntable = 'shop.orders'\nalter = 'FORCE'\n[[change]]\ntable = 'shop.nothing'\nalter = 'FORCE'\n";
+    std::fs::write(&changes, two).unwrap();
+    let saved = path(&dir.path().join("plan.json"));
+    //  schema          more flags                                         says
+    let cases: [(&Path, Vec<&str>, &[&str]); 9] = [
+        (&bare, add.to_vec(), &["does not say for which server", "--server-version 10.11"]),
+        (&broken, add.to_vec(), &["the schema can't be read", "broken.sql", "`NUL` is no attribute", "line 14", "^"]),
+        (Path::new("/nowhere/schema.sql"), add.to_vec(), &["the schema can't be read", "No such file"]),
+        (&file, vec!["--table", "shop.none", "--alter", "FORCE"], &["has shop.orders, shop.people"]),
+        (&file, vec![changes.to_str().unwrap()], &["shop.nothing is to be changed"]),
+        (&file, [&add[..], &["--out", &saved]].concat(), &["--out can't save a plan that was made from --schema"]),
+        (&file, [&add[..], &["--host", "db1"]].concat(), &["cannot be used with"]),
+        (&file, [&add[..], &["--server-version", "ten"]].concat(), &["'ten' is not a version"]),
+        (&file, [&add[..], &["--schema", file.to_str().unwrap()]].concat(), &["has a table shop.orders too"]),
+    ];
+    for (schema, more, says) in cases {
+        let output = plan(schema, &more);
+        assert_eq!(code(&output), 2, "{more:?}: {} {}", out(&output), err(&output));
+        for words in says {
+            assert!(err(&output).contains(words), "{more:?}: {words}: {}", err(&output));
+        }
+    }
+    assert_eq!(
+        code(&driftless(&["plan", "--rows", "3", "--table", "a.b", "--alter", "FORCE"])),
+        2,
+        "only with --schema"
+    );
+}
+
 #[test]
 fn lints_warn_are_allowed_by_name_and_stop_a_check_when_asked_to() {
     let dir = tempfile::tempdir().unwrap();

@@ -173,13 +173,16 @@ pub(super) struct PlanArgs {
     /// Judge from this file, which `driftless inspect --out` wrote, and ask no server; repeatable, one file a table
     #[arg(long, value_name = "FILE", conflicts_with_all = OF_SERVERS)]
     pub(super) facts: Vec<PathBuf>,
+    /// A schema file.
+    #[command(flatten)]
+    pub(super) schema: super::schema_args::SchemaArgs,
     /// How to show it.
     #[command(flatten)]
     pub(super) show: PlanShowArgs,
 }
 
 /// Flags that mean something only where a server is asked.
-const OF_SERVERS: [&str; 20] = [
+pub(super) const OF_SERVERS: [&str; 20] = [
     "host",
     "port",
     "socket",

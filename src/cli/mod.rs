@@ -19,6 +19,8 @@ mod offline;
 mod plan;
 mod repair;
 mod run;
+mod schema_args;
+mod schema_file;
 mod signal;
 mod sweep;
 mod terminal;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use driftless_strategies::choose;
+use driftless_strategies::choose::{Options, choose};
 use driftless_strategies::facts::DryRun;
 use driftless_strategies::{Alter, ClauseKind, Facts, Ident, TableName};
 
@@ -50,9 +50,7 @@ impl Offline {
         let Some((_, known)) = self.files.iter().find(|(_, facts)| is_of(facts, &table)) else {
             return Err(self.about_others(&table));
         };
-        let facts = Facts { dry_run: DryRun::Impossible { why: untried(&alter) }, ..known.clone() };
-        let decision = choose(&facts, &alter, &wishes);
-        Ok(Judged { facts, alter, decision, unsure: Vec::new() })
+        Ok(judged(known.clone(), alter, &wishes, "a file of facts"))
     }
 
     fn about_others(&self, table: &TableName) -> CliError {
@@ -72,6 +70,13 @@ impl Offline {
     }
 }
 
+/// Judges from facts that no server has had a say in; `from` says what they were read from.
+pub(super) fn judged(known: Facts, alter: Alter, wishes: &Options, from: &str) -> Judged {
+    let facts = Facts { dry_run: DryRun::Impossible { why: untried(&alter, from) }, ..known };
+    let decision = choose(&facts, &alter, wishes);
+    Judged { facts, alter, decision, unsure: Vec::new() }
+}
+
 fn load(file: &Path) -> Result<Facts, CliError> {
     let bad = |why: String| CliError::File(CANT_READ, file.to_owned(), why, OTHER_FILE);
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
@@ -87,10 +92,11 @@ fn is_of(facts: &Facts, table: &TableName) -> bool {
 }
 
 /// What nobody has done without a server, in words.
-fn untried(alter: &Alter) -> String {
-    let mut why = "the plan is made from a file of facts, so that no server has tried the statement, and nobody has \
-                   looked for rows in its way or for another job on the table"
-        .to_owned();
+fn untried(alter: &Alter, from: &str) -> String {
+    let mut why = format!(
+        "the plan is made from {from}, so that no server has tried the statement, and nobody has looked for rows in its \
+         way or for another job on the table"
+    );
     let mut names: Vec<&Ident> = Vec::new();
     for clause in &alter.clauses {
         if let ClauseKind::ModifyColumn { name } | ClauseKind::ChangeColumn { from: name, .. } = &clause.kind {

@@ -9,6 +9,7 @@ use super::args::{ChangeArgs, Color, PaceArgs, PlanArgs, PlanFormat};
 use super::error::CliError;
 use super::gather::{Judged, Servers, gather};
 use super::offline::Offline;
+use super::schema_file::SchemaFiles;
 use super::{changes, terminal};
 use crate::ports::journal::JobId;
 use crate::report::plan_json::plan_json;
@@ -46,23 +47,30 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode, CliError> {
 enum Source {
     Servers(Servers),
     Files(Offline),
+    Schemas(SchemaFiles),
 }
 
 impl Source {
     fn of(args: &PlanArgs) -> Result<Self, CliError> {
-        if args.facts.is_empty() {
+        let schemas = &args.schema;
+        if args.facts.is_empty() && schemas.schema.is_empty() {
             return Ok(Self::Servers(Servers::of(&args.connect)?));
         }
         if args.out.is_some() {
             // `run` would hold the servers' dry run against a guess of the altered table, and refuse nearly always.
             return Err(CliError::Usage(
-                "--out can't save a plan that was made from --facts: no server has tried its statement, so `driftless \
-                 run` could not tell whether it is still true"
-                    .into(),
+                format!(
+                    "--out can't save a plan that was made from {}: no server has tried its statement, so `driftless \
+                     run` could not tell whether it is still true",
+                    if args.facts.is_empty() { "--schema" } else { "--facts" }
+                ),
                 "leave --out away; make the plan that will be run with `driftless plan --out` where the servers can be \
                  reached"
                     .into(),
             ));
+        }
+        if args.facts.is_empty() {
+            return Ok(Self::Schemas(SchemaFiles::read(schemas)?));
         }
         Ok(Self::Files(Offline::read(&args.facts)?))
     }
@@ -72,6 +80,7 @@ async fn plan_one(args: &PlanArgs, change: &ChangeArgs, source: &Source) -> Resu
     let judged = match source {
         Source::Servers(servers) => gather(servers, change).await?.judged,
         Source::Files(files) => files.judge(change)?,
+        Source::Schemas(files) => files.judge(change)?,
     };
     show(&judged, args.show.format, args.show.color)?;
     let Some(plan) = &judged.decision.plan else { return Ok(ExitCode::Refused) };

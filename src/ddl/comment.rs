@@ -51,6 +51,23 @@ enum Marker {
     MariaDb,
 }
 
+/// Bytes of the marker of an executable comment that begins here, when that server executes it.
+pub(super) fn marker(rest: &str, era: Era) -> Option<usize> {
+    let (marker, length) = if rest.starts_with("/*!") {
+        (Marker::Both, 3)
+    } else if era.flavour == Flavour::MariaDb && rest.starts_with("/*M!") {
+        (Marker::MariaDb, 4)
+    } else {
+        return None;
+    };
+    let most = if era.flavour == Flavour::MariaDb { 6 } else { 5 };
+    let number = rest.get(length..).unwrap_or_default();
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count().min(most);
+    let number: Option<u32> = number.get(..digits).filter(|_| digits >= 5).and_then(|number| number.parse().ok());
+    let executed = number.is_none_or(|number| runs(marker, number, era));
+    executed.then_some(length + if number.is_some() { digits } else { 0 })
+}
+
 fn runs(marker: Marker, number: u32, era: Era) -> bool {
     let Version { major, minor, patch } = era.version;
     let own = major.saturating_mul(10_000).saturating_add(minor.saturating_mul(100)).saturating_add(patch);

@@ -14,8 +14,10 @@ mod header;
 mod lexer;
 mod options;
 mod parse;
+mod schema;
 mod split;
 mod statement;
 
 pub use error::{AlterError, Problem};
 pub use parse::{parse_alter, parse_alter_in};
+pub use schema::{SchemaError, SchemaTable, dump_version, read_schema};

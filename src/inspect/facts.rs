@@ -74,6 +74,7 @@ pub async fn inspect(
         table: reading.shape,
         dry_run,
         missing_privileges,
+        assumed: Vec::new(),
     })
 }
 

@@ -24,6 +24,8 @@ struct Document<'a> {
     table: String,
     alter: String,
     hints: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    assumed: &'a [String],
     decision: &'a Decision,
     sql: Vec<StepSql>,
 }
@@ -47,6 +49,7 @@ pub fn plan_json(sheet: &PlanSheet<'_>) -> serde_json::Result<String> {
         table: sheet.facts.name.to_string(),
         alter: sheet.alter.text(),
         hints: &sheet.alter.hints,
+        assumed: &sheet.facts.assumed,
         decision: sheet.decision,
         sql: plan.map(|plan| statements(plan, sheet.sql)).unwrap_or_default(),
     };

@@ -98,11 +98,14 @@ fn surroundings(facts: &Facts) -> String {
             facts.replicas.iter().map(|replica| format!("{} of {}", replica.address, replica.of)).collect();
         rows.push(vec!["Replicas".to_owned(), replicas.join("; ")]);
     }
+    rows.extend(facts.assumed.iter().map(|assumed| vec!["Assumed".to_owned(), assumed.clone()]));
     let longest = match facts.load.longest_transaction_s {
         0 => "none that lasts".to_owned(),
         seconds => format!("the longest is open for {}", many(seconds, "second")),
     };
-    rows.push(vec!["Transactions".to_owned(), longest]);
+    if facts.assumed.is_empty() {
+        rows.push(vec!["Transactions".to_owned(), longest]);
+    }
     table(&["where", "what"], &rows)
 }
 

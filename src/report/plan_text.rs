@@ -156,6 +156,9 @@ fn head(sheet: &PlanSheet<'_>, style: &Style) -> String {
     for (index, replica) in facts.replicas.iter().enumerate() {
         line(if index == 0 { "Replicas" } else { "" }, format!("{} of {}", replica.address, replica.of));
     }
+    for (index, assumed) in facts.assumed.iter().enumerate() {
+        line(if index == 0 { "Assumed" } else { "" }, assumed.clone());
+    }
     if let Some(plan) = &sheet.decision.plan {
         line("Strategy", format!("{}: {}", plan.strategy, sort(plan.strategy)));
         line("", why(sheet.decision, plan.strategy));
@@ -171,7 +174,9 @@ pub(super) fn told(node: &Node) -> String {
     };
     let text = node.version_text.as_str();
     let version = if text.contains(family) { text.to_owned() } else { format!("{family} {text}") };
-    format!("{} at {}, {version}", node.name, node.address)
+    // Nobody has an address for a server that is only assumed.
+    let at = if node.address.is_empty() { String::new() } else { format!(" at {}", node.address) };
+    format!("{}{at}, {version}", node.name)
 }
 
 pub(super) fn table(facts: &Facts) -> String {
@@ -214,7 +219,9 @@ pub(super) fn servers(topology: &Topology) -> String {
                 0 => String::new(),
                 number => format!(" ({})", many(u64::from(*number), "arbitrator")),
             };
-            format!("Galera cluster {uuid}, view {epoch}, {}{arbitrators}", many(u64::from(*size), "member"))
+            // A cluster that is only assumed has neither.
+            let view = if uuid.is_empty() { ",".to_owned() } else { format!(" {uuid}, view {epoch},") };
+            format!("Galera cluster{view} {}{arbitrators}", many(u64::from(*size), "member"))
         }
     }
 }

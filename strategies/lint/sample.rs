@@ -36,6 +36,7 @@ impl Sample {
                 dry_run: DryRun::Impossible { why: "nobody was asked".into() },
                 load: Load::default(),
                 missing_privileges: Vec::new(),
+                assumed: Vec::new(),
             },
         }
     }

@@ -38,6 +38,7 @@ mod prove_rsu;
 mod prove_toi;
 mod prove_toi_nodes;
 mod prove_watch;
+mod schema_file;
 mod session;
 mod throttle;
 mod typical;
