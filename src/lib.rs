@@ -6,6 +6,7 @@ pub mod error;
 pub mod ports;
 pub mod sql;
 
+pub mod binlog;
 pub mod config;
 pub mod ddl;
 pub mod mysql;

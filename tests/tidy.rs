@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROWS: [&[&str]; 10] = [
     &["strategies"],
     &["error", "ports", "sql"],
-    &["config", "ddl"],
+    &["config", "ddl", "binlog"],
     &["mysql"],
     &["discover", "inspect"],
     &["check", "copy", "verify", "throttle", "cutover", "proxy"],

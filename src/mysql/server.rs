@@ -81,6 +81,31 @@ impl MysqlServer {
         Ok(MysqlSession::new(conn, rescue, about.max_statement(), self.under_way.clone()))
     }
 
+    /// A connection of its own that has said `settings`, and what ends it from outside.
+    pub(super) async fn raw(&self, settings: &[Sql]) -> Result<(Conn, Rescue), ServerError> {
+        let open = async {
+            let (mut conn, opts) = self.dial().await?;
+            for sql in settings {
+                self.tell(&mut conn, sql).await?;
+            }
+            let identity = self.about(&mut conn).await?.identity();
+            let rescue = Rescue::new(opts, self.address.clone(), u64::from(conn.id()), identity);
+            Ok((conn, rescue))
+        };
+        match tokio::time::timeout(self.connect_timeout, open).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let message = format!("no connection within {:?}", self.connect_timeout);
+                Err(self.error(0, message, ErrorKind::Connect))
+            }
+        }
+    }
+
+    /// What counts the statements under way.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
+    }
+
     async fn dial(&self) -> Result<(Conn, Opts), ServerError> {
         let first = self.way.load(Ordering::Relaxed);
         let mut ways = self.ways.iter().enumerate().skip(first).peekable();

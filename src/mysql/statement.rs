@@ -54,7 +54,8 @@ impl Default for UnderWay {
 }
 
 impl UnderWay {
-    fn enter(&self) -> Entered {
+    /// Counts one until what is returned is dropped.
+    pub(super) fn enter(&self) -> Entered {
         self.0.send_modify(|count| *count += 1);
         Entered(self.clone())
     }
@@ -67,7 +68,8 @@ impl UnderWay {
     }
 }
 
-struct Entered(UnderWay);
+/// One that is under way.
+pub(super) struct Entered(UnderWay);
 
 impl Drop for Entered {
     fn drop(&mut self) {
