@@ -226,7 +226,7 @@ mod tests {
             assert_eq!(time(bytes, fraction).as_deref(), expected, "{bytes:x?}");
         }
         assert_eq!(old_time(&[0xff, 0xff, 0xff]).unwrap().to_string(), "-00:00:01");
-        assert_eq!(old_time(&[0x77, 0xf8, 0x7f]).unwrap().to_string(), "838:59:59");
+        assert_eq!(old_time(&[0xa7, 0xf5, 0x7f]).unwrap().to_string(), "838:59:59");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use driftless::mysql::MysqlChanges;
-use driftless::ports::changes::{Change, ChangeSource, Changes, Position, StreamError};
+use driftless::ports::changes::{Change, Changes, Position, StreamError};
 use futures_util::StreamExt as _;
 use mysql_async::{BinlogStreamRequest, Conn, OptsBuilder};
 
