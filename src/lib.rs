@@ -14,6 +14,7 @@ pub mod mysql;
 pub mod discover;
 pub mod inspect;
 
+pub mod archive;
 pub mod check;
 pub mod copy;
 pub mod cutover;

@@ -7,6 +7,7 @@
 pub mod changes;
 pub mod clock;
 pub mod cutover;
+pub mod destination;
 pub mod direct;
 pub mod journal;
 pub mod members;

@@ -1,8 +1,8 @@
 //! SQL that grows only from literals, quoted names and quoted values.
 
-use std::fmt::Write as _;
-
 use driftless_strategies::{Ident, TableName};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// One statement for the text protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,9 +120,11 @@ impl Sql {
     }
 
     fn push_hex(&mut self, bytes: &[u8]) {
+        self.text.reserve(bytes.len().saturating_mul(2));
         for byte in bytes {
-            // Writing to a String can't fail.
-            let _ = write!(self.text, "{byte:02x}");
+            for half in [byte >> 4, byte & 15] {
+                self.text.push(char::from(HEX[usize::from(half)]));
+            }
         }
     }
 }

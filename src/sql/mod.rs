@@ -6,6 +6,7 @@
 //!        comes in by `Sql::trusted` only.
 
 pub mod binlog;
+pub mod archive;
 pub mod builder;
 pub mod catalog;
 pub mod catalog_all;
