@@ -130,17 +130,21 @@ impl Core {
     fn recover(&mut self) -> Result<(), ArchiveError> {
         let dir = self.wanted.pattern.dir().to_owned();
         for paths in recover::unfinished(self.files.as_ref(), &dir)? {
-            let ours = match recover::head(self.files.as_ref(), &paths)? {
+            let head = recover::head(self.files.as_ref(), &paths)?;
+            let ours = match &head {
                 Some(head) => head.table == self.wanted.layout.table,
-                // Nobody knows whose it is; it is ours when it is in the way.
-                None => paths.file == self.wanted.pattern.path(self.date(), 1),
+                // Begun and no more: it is ours when it has a name that we would give.
+                None => self.wanted.pattern.matches(&paths.file),
             };
             if !ours {
                 continue;
             }
-            match recover::recover(&self.files, paths)? {
-                Found::Nothing | Found::Complete => {}
-                Found::Unfinished(writer) => self.old.push(*writer),
+            match recover::recover(&self.files, paths) {
+                Ok(Found::Nothing | Found::Complete) => {}
+                Ok(Found::Unfinished(writer)) => self.old.push(*writer),
+                // Another job begins a file there at this moment.
+                Err(ArchiveError::InUse(_)) if head.is_none() => {}
+                Err(error) => return Err(error),
             }
         }
         self.old.sort_by_key(Writer::last_number);

@@ -90,6 +90,12 @@ impl Pattern {
         self.dir.join(self.name(&date, &time, number))
     }
 
+    /// Whether a path is one that the pattern gives at some time, with some number.
+    pub(super) fn matches(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.parent() == Some(self.dir.as_path()) && name.is_some_and(|name| fits(&self.pieces, name))
+    }
+
     fn name(&self, date: &str, time: &str, number: u64) -> String {
         let mut name = String::new();
         for piece in &self.pieces {
@@ -101,6 +107,23 @@ impl Pattern {
             }
         }
         name
+    }
+}
+
+fn fits(pieces: &[Piece], name: &str) -> bool {
+    let Some((first, rest)) = pieces.split_first() else { return name.is_empty() };
+    let shaped = |length: usize| {
+        let (piece, after) = name.split_at_checked(length)?;
+        piece.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-').then_some(after)
+    };
+    match first {
+        Piece::Text(text) => name.strip_prefix(text.as_str()).is_some_and(|after| fits(rest, after)),
+        Piece::Date => shaped(10).is_some_and(|after| fits(rest, after)),
+        Piece::Time => shaped(6).is_some_and(|after| fits(rest, after)),
+        Piece::Number => {
+            let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+            (1..=digits).any(|length| name.get(length..).is_some_and(|after| fits(rest, after)))
+        }
     }
 }
 
@@ -163,6 +186,14 @@ mod tests {
         assert_eq!(pattern.format(), Some((super::super::Format::Csv, super::super::Compression::Zstd)));
         let plain = Pattern::parse("x.sql", &table("shop", "orders")).unwrap();
         assert_eq!((plain.path(now, 1), plain.numbered()), (PathBuf::from("./x.sql"), false));
+        for (path, ours) in [
+            ("/a/shop/orders-2020-01-01-17.csv.zst", true),
+            ("/a/shop/orders-2020-01-01-.csv.zst", false),
+            ("/a/shop/orders-2020-01-01-1.csv", false),
+            ("/b/shop/orders-2020-01-01-1.csv.zst", false),
+        ] {
+            assert_eq!(pattern.matches(Path::new(path)), ours, "{path}");
+        }
         let odd = Pattern::parse("{schema}.{table}.csv", &table("../..", "a/b%\n")).unwrap();
         assert_eq!(odd.path(now, 1), Path::new("./%2e.%2f...a%2fb%25%0a.csv"));
     }

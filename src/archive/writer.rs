@@ -111,6 +111,11 @@ impl Writer {
 
     fn begin(&mut self, begun: String) -> Result<(), ArchiveError> {
         lock(self.log.as_ref(), &self.paths)?;
+        // Before it was locked, another process may have taken it for what a crash had left.
+        let there = self.files.exists(&self.paths.manifest()).map_err(|error| self.failed("make", &error))?;
+        if !there {
+            return Err(ArchiveError::InUse(self.paths.file.clone()));
+        }
         let packing = self.layout.packing();
         let plain = self.layout.head();
         let head =

@@ -5,8 +5,8 @@
 //! Never: talks to a server, or takes text that is not a literal, a quoted name or a quoted value; the user's own DDL
 //!        comes in by `Sql::trusted` only.
 
-pub mod binlog;
 pub mod archive;
+pub mod binlog;
 pub mod builder;
 pub mod catalog;
 pub mod catalog_all;
