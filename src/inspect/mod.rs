@@ -19,6 +19,7 @@ mod privileges;
 mod reading;
 mod session;
 mod trial;
+mod trial_create;
 mod trial_shape;
 mod turn;
 mod watch;

@@ -10,7 +10,7 @@ use crate::ports::server::{ErrorKind, ServerError, Session};
 use crate::sql::catalog_table::Dialect;
 use crate::sql::catalog_trial;
 
-use super::trial_shape::altered;
+use super::trial_shape::{Shown, altered};
 
 /// How a temporary table is told from any that others could see.
 const TRIAL_PREFIX: &str = "_driftless_trial_";
@@ -86,6 +86,9 @@ async fn attempt(
     what: &Tryable,
 ) -> Result<DryRun, Fault> {
     let clauses = what.clauses.join(", ");
+    // MySQL shows temporary tables otherwise than others: like is compared with like.
+    let like = if dialect.flavour == Flavour::MySql { trial } else { table };
+    let before = session.query(&catalog_trial::columns(like)).await?;
     if let Err(error) = session.execute(&catalog_trial::alter(trial, &clauses)).await {
         let mut error = answer(error)?;
         // The trial's name says nothing to whoever reads the server's words.
@@ -100,10 +103,16 @@ async fn attempt(
     if let Some(why) = &what.incomplete {
         return Ok(DryRun::Impossible { why: why.clone() });
     }
-    let before = session.query(&catalog_trial::columns(table)).await?;
-    let after = session.query(&catalog_trial::columns(trial)).await?;
-    let keys = session.query(&catalog_trial::keys(trial)).await?;
-    let shape = altered(dialect, source, alter, &before, &after, &keys)?;
+    let shown = Shown {
+        before,
+        after: session.query(&catalog_trial::columns(trial)).await?,
+        keys: session.query(&catalog_trial::keys(trial)).await?,
+        written: match dialect.flavour {
+            Flavour::MySql => session.query(&catalog_trial::written(trial)).await?.first().and_then(|row| row.text(1)),
+            Flavour::MariaDb => None,
+        },
+    };
+    let shape = altered(dialect, source, alter, &shown)?;
     Ok(DryRun::Accepted { shape: Box::new(shape) })
 }
 

@@ -48,6 +48,12 @@ pub fn keys(table: &TableName) -> Sql {
     Sql::new("SHOW INDEX FROM ").sql(&in_schema(table))
 }
 
+/// The whole statement that would make it: name, statement.
+#[must_use]
+pub fn written(table: &TableName) -> Sql {
+    Sql::new("SHOW CREATE TABLE ").table(table)
+}
+
 fn in_schema(table: &TableName) -> Sql {
     let schema: &Ident = &table.schema;
     Sql::new("").name(&table.table).text(" IN ").name(schema)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use driftless::demo::{Cluster, Lines, NodeProcess, Replication, Spec};
 use driftless::ports::server::Server;
+use driftless_strategies::facts::Version;
 use driftless_strategies::{Ident, TableName};
 use tokio::sync::OnceCell;
 
@@ -50,6 +51,14 @@ impl TestMysql {
     /// The server, seen by the tests' own connection.
     pub fn plain(&self) -> PlainServer {
         PlainServer::new(self.node().port)
+    }
+
+    /// Its version.
+    pub async fn version(&self) -> Version {
+        let text = self.plain().run(&["SELECT VERSION()"]).await.concat().concat();
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        Version::new(next(), next(), next())
     }
 
     /// The same for whoever takes several.
