@@ -2,7 +2,7 @@
 
 use crate::alter::Alter;
 use crate::facts::{Facts, Flavour, Node};
-use crate::online::{Algorithm, Fastest, Lock, fastest};
+use crate::online::{Algorithm, Effort, Fastest, Lock, fastest};
 use crate::plan::DirectSpec;
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::{count, seconds};
@@ -50,7 +50,11 @@ pub(crate) enum Order {
 
 /// What facts and the user's own hints come to.
 pub(crate) fn demand(facts: &Facts, spec: &DirectSpec, alter: &Alter, order: Order) -> Result<Demand, Reason> {
-    let each = facts.nodes.iter().map(|node| fastest(node.flavour, node.version, &spec.source, &spec.target, alter));
+    let versions = facts.load.row_versions;
+    let each = facts
+        .nodes
+        .iter()
+        .map(|node| fastest((node.flavour, node.version, versions), &spec.source, &spec.target, alter));
     let Some(known) = each.max_by_key(|known| known.algorithm) else {
         return Err(Reason::new(Code::NotProvable, "no node is known", NEXT));
     };
@@ -79,7 +83,7 @@ pub(crate) fn demand(facts: &Facts, spec: &DirectSpec, alter: &Alter, order: Ord
 fn allowed(facts: &Facts, known: Fastest) -> Fastest {
     let says = |node: &Node| node.variables.get(ALLOWED).is_some_and(|value| value != "add_drop_reorder");
     if known.algorithm == Algorithm::Instant && facts.nodes.iter().any(says) {
-        return Fastest { algorithm: Algorithm::Inplace, because: Some(ALLOWED.to_owned()) };
+        return Fastest { algorithm: Algorithm::Inplace, because: Some(ALLOWED.to_owned()), effort: Effort::Rows };
     }
     known
 }
@@ -108,7 +112,8 @@ fn wanted_algorithm(demand: &mut Demand, hint: &str, name: &str, (mysql, order):
         return Err(refused(hint, &format!("is not known to do: {because} needs {}", demand.fastest.algorithm)));
     }
     if wanted > demand.fastest.algorithm {
-        demand.fastest = Fastest { algorithm: wanted, because: Some("the statement".to_owned()) };
+        let because = Some("the statement".to_owned());
+        demand.fastest = Fastest { algorithm: wanted, because, effort: Effort::Rows };
         demand.lock = default_lock(wanted, order);
     }
     Ok(())

@@ -131,6 +131,9 @@ pub struct Load {
     /// The next AUTO_INCREMENT value; `None` when the table has none, or an older driftless read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_increment: Option<u64>,
+    /// Row versions that instant changes have made of the table on MySQL, on the node with most; `None` when it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_versions: Option<u32>,
 }
 
 /// What a dry run of the alter on a temporary table gave.

@@ -6,7 +6,7 @@ use crate::copy_steps::{self, LOCK_WAIT_MS};
 use crate::demand::{BYTES_PER_S, Demand, Order, ROWS_PER_S, demand, limit, shown, size, work_ms};
 use crate::facts::{Facts, Topology};
 use crate::in_place;
-use crate::online::{Algorithm, Lock};
+use crate::online::{Algorithm, Effort, Lock};
 use crate::plan::{DirectSpec, Estimate, Step, StepCost, StrategyName, Work};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::{bytes, count, list};
@@ -53,11 +53,11 @@ impl Strategy for Native {
         let algorithm = demand.fastest.algorithm;
         let estimate = Estimate {
             rows: facts.load.rows,
-            extra_disk_bytes: if algorithm == Algorithm::Instant { 0 } else { size(facts) },
+            extra_disk_bytes: if demand.fastest.effort == Effort::Dictionary { 0 } else { size(facts) },
             binlog_bytes: 0,
-            seconds: work_ms(facts, algorithm).div_ceil(1000),
+            seconds: own_work_ms(facts, &demand).div_ceil(1000),
             stall_ms: stall_ms(facts, &demand),
-            basis: basis(algorithm),
+            basis: basis(demand.fastest.effort, algorithm),
         };
         Draft {
             steps: vec![(Step::Journal, copy_steps::journal(facts)), altering(facts, spec, alter, &demand)],
@@ -71,13 +71,21 @@ fn meant(wishes: &Options) -> bool {
     wishes.force == Some(StrategyName::Native)
 }
 
+/// How long one server works on it, milliseconds.
+fn own_work_ms(facts: &Facts, demand: &Demand) -> u64 {
+    match demand.fastest.effort {
+        Effort::Dictionary => 0,
+        Effort::Rows => work_ms(facts, demand.fastest.algorithm),
+    }
+}
+
 /// For how long writers of the table wait: for its metadata lock, and for the whole ALTER when they are kept out.
 fn stall_ms(facts: &Facts, demand: &Demand) -> u64 {
     let kept_out = match demand.lock {
         Lock::Shared | Lock::Exclusive => true,
         Lock::Default | Lock::None => demand.fastest.algorithm == Algorithm::Copy,
     };
-    LOCK_WAIT_MS.saturating_add(if kept_out { work_ms(facts, demand.fastest.algorithm) } else { 0 })
+    LOCK_WAIT_MS.saturating_add(if kept_out { own_work_ms(facts, demand) } else { 0 })
 }
 
 fn stalls(facts: &Facts, demand: &Demand, wishes: &Options) -> Option<Reason> {
@@ -98,7 +106,7 @@ fn stalls(facts: &Facts, demand: &Demand, wishes: &Options) -> Option<Reason> {
 
 /// Replicas begin the ALTER when the primary has done it, and apply nothing else meanwhile.
 fn lags(facts: &Facts, demand: &Demand, wishes: &Options) -> Option<Reason> {
-    let ms = INSTANT_MS.saturating_add(work_ms(facts, demand.fastest.algorithm));
+    let ms = INSTANT_MS.saturating_add(own_work_ms(facts, demand));
     (!facts.replicas.is_empty() && ms > LAG_MS).then(|| {
         let names: Vec<&str> = facts.replicas.iter().map(|replica| replica.address.as_str()).collect();
         let what = format!(
@@ -142,10 +150,10 @@ fn altering(facts: &Facts, spec: &DirectSpec, alter: &Alter, demand: &Demand) ->
     (Step::Alter { alter: alter.text(), algorithm, lock }, cost)
 }
 
-fn basis(algorithm: Algorithm) -> String {
+fn basis(effort: Effort, algorithm: Algorithm) -> String {
     let waits = format!("{} ms is the longest wait for the table's lock", count(LOCK_WAIT_MS));
-    if algorithm == Algorithm::Instant {
-        return format!("INSTANT changes the dictionary only; {waits}");
+    if effort == Effort::Dictionary {
+        return format!("{algorithm} changes the dictionary only; {waits}");
     }
     format!(
         "rows and sizes by the engine's statistics; {} or {} rows a second, whichever is slower: half of what was measured on \

@@ -4,7 +4,7 @@ use crate::alter::{Alter, Clause, ClauseKind};
 use crate::facts::{Flavour, Version};
 use crate::online::{
     Algorithm::{self, Copy, Inplace, Instant, Nocopy},
-    constant_default, fastest,
+    Effort, constant_default, fastest,
 };
 use crate::sample::{column, ident, key, table};
 use crate::shape::{Generated, KeyKind, TableShape};
@@ -58,7 +58,7 @@ fn judged(case: &Case) -> [Algorithm; 6] {
     let mut target = source();
     (case.edit)(&mut target);
     let alter = alter(case.kinds.clone());
-    VERSIONS.map(|(flavour, version)| fastest(flavour, version, &source(), &target, &alter).algorithm)
+    VERSIONS.map(|(flavour, version)| fastest((flavour, version, None), &source(), &target, &alter).algorithm)
 }
 
 fn on_columns() -> Vec<Case> {
@@ -197,6 +197,55 @@ fn every_change_has_its_algorithm() {
 }
 
 #[test]
+fn columns_come_and_go_at_once_while_there_is_room_for_row_versions() {
+    let drop = |table: &mut TableShape| drop(table.columns.pop());
+    let first = |table: &mut TableShape| table.columns.insert(0, column("z", "int NULL"));
+    //  version  row versions  algorithm  why
+    let cases = [
+        ((8, 0, 28), None, Inplace, "no row versions yet"),
+        ((8, 0, 31), Some(0), Inplace, "unsound"),
+        ((8, 0, 32), Some(0), Instant, "the first sound one"),
+        ((8, 0, 32), None, Inplace, "nobody knows how many"),
+        ((8, 4, 5), Some(63), Instant, "one is left"),
+        ((8, 4, 5), Some(64), Inplace, "none is left"),
+        ((9, 0, 1), Some(64), Inplace, "none is left"),
+        ((9, 1, 0), Some(254), Instant, "more are allowed, one is left"),
+        ((9, 7, 4), Some(255), Inplace, "none is left"),
+    ];
+    for ((major, minor, patch), versions, expected, why) in cases {
+        let edits: [(Edit, ClauseKind); 2] = [(drop, ClauseKind::DropColumn { name: ident("s") }), (first, add("z"))];
+        for (edit, kind) in edits {
+            let mut target = source();
+            edit(&mut target);
+            let server = (Flavour::MySql, Version::new(major, minor, patch), versions);
+            let found = fastest(server, &source(), &target, &alter(vec![kind]));
+            assert_eq!(found.algorithm, expected, "{server:?}: {why}");
+        }
+    }
+}
+
+#[test]
+fn what_goes_through_no_rows() {
+    let none: Edit = |_| {};
+    let longer: Edit = |table| table.columns[2].column_type = "varchar(60)".into();
+    let cases = [
+        (none, vec![ClauseKind::DropKey { name: ident("ka") }], Effort::Dictionary),
+        (none, vec![ClauseKind::RenameKey, ClauseKind::AlterKey], Effort::Dictionary),
+        (none, vec![ClauseKind::DropKey { name: ident("ka") }, ClauseKind::AddKey], Effort::Rows),
+        (longer, vec![modify("b")], Effort::Dictionary),
+        (|table| table.columns.swap(1, 2), vec![modify("b")], Effort::Rows),
+        (|table| table.columns[0].nullable = true, vec![modify("id")], Effort::Rows),
+    ];
+    for (edit, kinds, effort) in cases {
+        let mut target = source();
+        edit(&mut target);
+        let server = (Flavour::MySql, Version::new(8, 4, 5), Some(0));
+        let found = fastest(server, &source(), &target, &alter(kinds.clone()));
+        assert_eq!(found.effort, effort, "{kinds:?}: {found:?}");
+    }
+}
+
+#[test]
 fn nothing_is_believed_of_special_tables() {
     let cases: [(Edit, &str); 9] = [
         (|table| table.row_format = "Compressed".into(), "COMPRESSED"),
@@ -214,7 +263,8 @@ fn nothing_is_believed_of_special_tables() {
         edit(&mut source);
         let mut target = source.clone();
         target.columns.push(column("z", "int NULL"));
-        let found = fastest(Flavour::MariaDb, Version::new(10, 11, 19), &source, &target, &alter(vec![add("z")]));
+        let found =
+            fastest((Flavour::MariaDb, Version::new(10, 11, 19), None), &source, &target, &alter(vec![add("z")]));
         assert!(found.algorithm == Copy && found.because.as_ref().unwrap().contains(why), "{why}: {found:?}");
     }
 }

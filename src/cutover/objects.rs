@@ -14,7 +14,7 @@ use crate::ports::journal::JobId;
 use crate::ports::objects::{Generation, Keep, Objects, Standing};
 use crate::ports::server::{ErrorKind, Row, Server};
 use crate::sql::triggers::Change;
-use crate::sql::{Sql, copy, ddl, triggers};
+use crate::sql::{Sql, copy, ddl, innodb, triggers};
 
 /// Looks at all nodes before a trigger that is not on each of them counts as failed.
 const TRIGGER_LOOKS: u32 = 50;
@@ -301,7 +301,7 @@ impl Objects for TableObjects {
             Generation::Retired => &self.site.spec.retired,
         };
         let mut session = self.copying()?.connect().await?;
-        match session.query(&ddl::generation(table, self.site.flavour)).await {
+        match session.query(&innodb::generation(table, self.site.flavour)).await {
             Ok(rows) => Ok(rows.first().and_then(|row| row.text(0))),
             Err(error) => match error.kind {
                 ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost => Err(error.into()),

@@ -10,8 +10,9 @@ use futures_util::future::join_all;
 
 use crate::error::{Fault, Remedy};
 use crate::ports::members::{Discovered, Member, pairs};
-use crate::ports::server::Session;
-use crate::sql::{catalog, catalog_table, ddl};
+use crate::ports::server::{ErrorKind, Session};
+use crate::sql::catalog_table::Dialect;
+use crate::sql::{catalog, catalog_table, ddl, innodb};
 
 use super::fitness::{provider_options, read_only, unfit};
 use super::holders::{LockView, who_holds};
@@ -84,13 +85,14 @@ struct Examined {
     session: Option<Box<dyn Session>>,
     reading: Option<Reading>,
     longest_s: u64,
+    row_versions: Option<u32>,
     fault: Option<Fault>,
 }
 
 async fn examine(member: &Member, discovered: &Discovered, table: &TableName, limits: &Limits) -> Examined {
     let mut node = member.node.clone();
     match attempt(member, discovered, table, limits).await {
-        Ok((session, mut look)) => {
+        Ok((session, mut look, row_versions)) => {
             node.unfit =
                 unfit(&discovered.topology, &look.status, &look.variables).into_iter().map(|it| it.what).collect();
             let reading = look.readings.pop().flatten();
@@ -102,11 +104,11 @@ async fn examine(member: &Member, discovered: &Discovered, table: &TableName, li
             node.open_transactions = look.users;
             node.variables = variables(look.variables);
             node.non_blocking = look.non_blocking;
-            Examined { node, session: Some(session), reading, longest_s: look.longest_s, fault: None }
+            Examined { node, session: Some(session), reading, longest_s: look.longest_s, row_versions, fault: None }
         }
         Err(fault) => {
             node.unfit = vec![format!("can't be asked: {fault}")];
-            Examined { node, session: None, reading: None, longest_s: 0, fault: Some(fault) }
+            Examined { node, session: None, reading: None, longest_s: 0, row_versions: None, fault: Some(fault) }
         }
     }
 }
@@ -116,7 +118,7 @@ async fn attempt(
     discovered: &Discovered,
     table: &TableName,
     limits: &Limits,
-) -> Result<(Box<dyn Session>, Look), Fault> {
+) -> Result<(Box<dyn Session>, Look, Option<u32>), Fault> {
     let mut session = open(&*member.server).await?;
     let view = LockView::of(&mut *session).await?;
     if let Some(sql) = catalog_table::fresh_sizes(dialect(&member.node)) {
@@ -135,7 +137,22 @@ async fn attempt(
     if matches!(discovered.topology, Topology::Galera { .. }) {
         look.non_blocking = takes_non_blocking(&mut *session).await?;
     }
-    Ok((session, look))
+    let stored = look.readings.first().and_then(Option::as_ref).map(|reading| reading.name.clone());
+    let row_versions = match stored {
+        Some(stored) => row_versions(&mut *session, dialect(&member.node), &stored).await?,
+        None => None,
+    };
+    Ok((session, look, row_versions))
+}
+
+/// Without the PROCESS privilege they can't be read, and a rebuild is planned.
+async fn row_versions(session: &mut dyn Session, dialect: Dialect, table: &TableName) -> Result<Option<u32>, Fault> {
+    let Some(sql) = innodb::row_versions(table, dialect) else { return Ok(None) };
+    match session.query(&sql).await {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.u64(0)).and_then(|versions| u32::try_from(versions).ok())),
+        Err(error) if error.kind == ErrorKind::Denied => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tries it, which changes nothing: community servers answer 1231, others take it.
@@ -288,5 +305,11 @@ fn load(size: Size, seen: &[Examined]) -> Load {
         row_bytes: size.row_bytes,
         longest_transaction_s: seen.iter().map(|seen| seen.longest_s).max().unwrap_or(0),
         auto_increment: size.auto_increment,
+        // Unknown anywhere, unknown at all.
+        row_versions: seen
+            .iter()
+            .map(|seen| seen.row_versions)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().max()),
     }
 }

@@ -225,26 +225,6 @@ pub fn foreign_key_names(table: &TableName) -> Sql {
     .string(table.table.as_str())
 }
 
-/// The numbers that InnoDB knows the table (all its partitions) by on this node: TRUNCATE gives new ones, RENAME does not.
-/// NULL when there is none.
-///
-/// # Source
-/// Our own tests on MariaDB 10.11. Names in that table are in the file system's alphabet, where `#` only begins a partition.
-#[must_use]
-pub fn generation(table: &TableName, flavour: Flavour) -> Sql {
-    let part = |value: &str| Sql::new("CONVERT(CONVERT(").string(value).text(" USING filename) USING binary)");
-    Sql::new("SELECT GROUP_CONCAT(TABLE_ID ORDER BY TABLE_ID) FROM information_schema.")
-        .text(match flavour {
-            Flavour::MariaDb => "INNODB_SYS_TABLES",
-            Flavour::MySql => "INNODB_TABLES",
-        })
-        .text(" WHERE CAST(SUBSTRING_INDEX(NAME, '#', 1) AS BINARY) = CONCAT(")
-        .sql(&part(table.schema.as_str()))
-        .text(", '/', ")
-        .sql(&part(table.table.as_str()))
-        .text(")")
-}
-
 /// Fresh statistics for the new table on this node only.
 #[must_use]
 pub fn analyze_locally(table: &TableName) -> Sql {

@@ -17,6 +17,7 @@ pub mod checksum;
 pub mod copy;
 pub mod ddl;
 pub mod demo;
+pub mod innodb;
 pub mod journal;
 pub mod meaning;
 pub mod precheck;

@@ -25,6 +25,7 @@ mod facts;
 mod gate;
 mod harness;
 mod inspect;
+mod mysql_online;
 mod mysql_trial;
 mod prove_control;
 mod prove_crash;
