@@ -88,7 +88,7 @@ pub(crate) fn remarks(facts: &Facts, wishes: &Options, by: By) -> Vec<Reason> {
                 list(&names),
                 bytes(binlog_bytes(facts))
             ),
-            "the pace follows their lag; name those that it should watch",
+            "the pace follows the lag of those that can be reached",
         ));
     }
     if extra(facts) >= DISK_WARNING_BYTES {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use driftless_strategies::facts::Node;
 use driftless_strategies::plan::Step;
 use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, trigger_copy};
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{PaceArgs, ProxyArgs};
@@ -15,6 +16,7 @@ use crate::config::SystemClock;
 use crate::copy::sizer;
 use crate::copy::table::{Kept, Setting, TableRows};
 use crate::cutover::objects::{Site, TableObjects};
+use crate::discover::Sighting;
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{CatalogShapes, Outlook, expectation};
 use crate::engine::{Engine, Options, Ports};
@@ -23,6 +25,7 @@ use crate::ports::clock::Clock;
 use crate::ports::members::Discovered;
 use crate::ports::report::Reporter;
 use crate::ports::server::Server;
+use crate::report::Complaint;
 use crate::sql::catalog_table::Dialect;
 use crate::sql::checksum::{Digest, RowHash};
 use crate::throttle::{Ceiling, Limits, Role, Sampler, StatusLimit, Throttle, Watch};
@@ -37,6 +40,9 @@ pub(super) const ATTEMPTS: u32 = 60;
 const ROW_LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait for the first sample of every node.
 const FIRST_SAMPLES: Duration = Duration::from_secs(3);
+
+/// Longest that a replica may take to say who it is.
+const REPLICA_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a run is put together from.
 pub(super) struct Parts<'a> {
@@ -84,14 +90,40 @@ pub(super) fn limits(args: &PaceArgs) -> Result<Limits, CliError> {
 /// Starts sampling; returns when every server has answered once, or soon after.
 pub(super) async fn pace(parts: &Parts<'_>) -> Result<Arc<Sampler>, CliError> {
     let limits = limits(parts.pace)?;
-    let watched = parts.discovered.members.iter().map(|member| Watch {
+    let members = parts.discovered.members.iter().map(|member| Watch {
         name: member.node.name.clone(),
         server: Arc::clone(&member.server),
         role: Role::Node,
     });
-    let sampler = Arc::new(Sampler::start(watched.collect(), limits, Arc::clone(&parts.clock) as Arc<dyn Clock>));
+    let watched: Vec<Watch> = members.chain(replicas(parts.discovered).await).collect();
+    let sampler = Arc::new(Sampler::start(watched, limits, Arc::clone(&parts.clock) as Arc<dyn Clock>));
     crate::ports::pace::Pace::wait(sampler.as_ref(), FIRST_SAMPLES).await;
     Ok(sampler)
+}
+
+/// The replicas that answer; of others it is said that nobody watches them.
+async fn replicas(discovered: &Discovered) -> Vec<Watch> {
+    let mut known: Vec<&str> = discovered.replicas.iter().map(|replica| replica.address.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let asked = known.into_iter().map(|address| async move {
+        let server = discovered.connector.server(address);
+        let why = match tokio::time::timeout(REPLICA_LIMIT, Sighting::of(Arc::clone(&server))).await {
+            Ok(Ok(seen)) if seen.channels.is_empty() => format!("{address} is no replica"),
+            Ok(Ok(seen)) => {
+                let role = Role::Replica { flavour: seen.flavour, version: seen.version };
+                return Some(Watch { name: format!("replica {address}"), server, role });
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("{address} gives no answer"),
+        };
+        let what = format!("a replica can't be asked, and the pace can't follow its lag: {why}");
+        Complaint::new(what)
+            .with_remedy("let it register report_host and report_port by which it can be reached")
+            .print();
+        None
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// The engine for a job whose lease is held.

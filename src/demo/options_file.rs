@@ -75,6 +75,8 @@ fn of_product(tools: &Tools) -> Vec<String> {
             "innodb_redo_log_capacity=192M".to_owned(),
             "gtid_mode=ON".to_owned(),
             "enforce_gtid_consistency=ON".to_owned(),
+            // A replica is found by what it registers.
+            "report_host=127.0.0.1".to_owned(),
             // Its second protocol has a fixed port, its import a fixed directory.
             "mysqlx=OFF".to_owned(),
             "secure_file_priv=NULL".to_owned(),

@@ -54,7 +54,7 @@ pub async fn discover(seek: &Seek) -> Result<Discovered, Fault> {
         let found = cluster(seek, &view, first).await?;
         tries += 1;
         if found.steady || tries == VIEW_TRIES {
-            return Ok(found.into_discovered(&view));
+            return Ok(found.into_discovered(seek, &view));
         }
         tokio::time::sleep(VIEW_PAUSE).await;
     }
@@ -67,7 +67,7 @@ struct Found {
 }
 
 impl Found {
-    fn into_discovered(self, view: &View) -> Discovered {
+    fn into_discovered(self, seek: &Seek, view: &View) -> Discovered {
         let mut unreached = self.unreached;
         for member in &self.members {
             let epoch = member.status("wsrep_cluster_conf_id");
@@ -85,6 +85,7 @@ impl Found {
             replicas: self.members.iter().flat_map(Sighting::readers).collect(),
             members,
             unreached,
+            connector: Arc::clone(&seek.connector),
         }
     }
 }
@@ -233,7 +234,8 @@ async fn single(seek: &Seek, first: Sighting) -> Result<Discovered, Fault> {
             Ok(_) => replicas.push(Replica { address, of: first.name() }),
         }
     }
-    Ok(Discovered { topology: Topology::Single, members: vec![member(&first)], replicas, unreached })
+    let connector = Arc::clone(&seek.connector);
+    Ok(Discovered { topology: Topology::Single, members: vec![member(&first)], replicas, unreached, connector })
 }
 
 fn member(seen: &Sighting) -> Member {

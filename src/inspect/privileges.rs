@@ -65,6 +65,14 @@ fn global_needs(needs: &Needs<'_>) -> Vec<&'static [&'static str]> {
         Flavour::MariaDb | Flavour::MySql => &["REPLICATION CLIENT", "SUPER"],
     };
     let mut wanted: Vec<&[&str]> = vec![&["PROCESS"], monitor];
+    if needs.dialect.flavour == Flavour::MySql {
+        // Else its replicas have no addresses.
+        wanted.push(&["REPLICATION SLAVE"]);
+        if needs.dialect.version >= Version::new(8, 0, 0) {
+            // Else prepared transactions keep their locks unseen.
+            wanted.push(&["XA_RECOVER_ADMIN"]);
+        }
+    }
     // Whoever makes triggers on a server that writes a binlog must be trusted; Galera counts as one that does.
     if (on("log_bin") || on("wsrep_on")) && !on("log_bin_trust_function_creators") {
         wanted.push(&["SUPER"]);

@@ -47,6 +47,7 @@ const TABLE: &[(u16, ErrorKind, &str)] = &[
     (1143, ErrorKind::Denied, "command denied on the column"),
     (1227, ErrorKind::Denied, "a privilege is missing"),
     (1251, ErrorKind::Denied, "authentication protocol"),
+    (1401, ErrorKind::Denied, "MySQL: XA RECOVER without XA_RECOVER_ADMIN"),
     (1275, ErrorKind::Denied, "old password format"),
     (1370, ErrorKind::Denied, "command denied on the routine"),
     (1410, ErrorKind::Denied, "may not GRANT"),

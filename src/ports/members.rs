@@ -31,6 +31,8 @@ pub struct Discovered {
     pub members: Vec<Member>,
     /// Replicas that read from them.
     pub replicas: Vec<Replica>,
+    /// How these are reached.
+    pub connector: Arc<dyn Connector>,
     /// Members that were not reached and addresses that led elsewhere, in words.
     pub unreached: Vec<String>,
 }

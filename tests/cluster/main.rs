@@ -26,6 +26,7 @@ mod gate;
 mod harness;
 mod inspect;
 mod mysql_online;
+mod mysql_refusals;
 mod mysql_trial;
 mod prove_control;
 mod prove_crash;

@@ -73,7 +73,8 @@ fn grants_of_every_form_count() {
 
 #[test]
 fn partial_revokes_take_away() {
-    let all = format!("GRANT {ALL}, PROCESS, REPLICATION CLIENT ON *.* TO `u`@`%`");
+    let all =
+        format!("GRANT {ALL}, PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, XA_RECOVER_ADMIN ON *.* TO `u`@`%`");
     let revoke = "REVOKE INSERT ON `s_1`.* FROM `u`@`%`";
     let variables = [("partial_revokes", "ON")];
     assert_eq!(missing(MYSQL, &variables, "s_1.t", &[&all, revoke]), ["INSERT ON `s\\_1`.*"]);
@@ -83,10 +84,11 @@ fn partial_revokes_take_away() {
 #[test]
 fn whats_missing_can_be_granted() {
     let found = missing(MYSQL, &[("log_bin", "ON")], "s_1.t", &["GRANT USAGE ON *.* TO `u`@`%`"]);
-    assert_eq!(found.len(), 11 + 10 + 3, "{found:?}");
+    assert_eq!(found.len(), 11 + 10 + 5, "{found:?}");
     assert_eq!(found[0], "SELECT ON `s\\_1`.*");
-    let last: Vec<_> = found.iter().rev().take(3).map(String::as_str).collect();
-    assert_eq!(last, ["SUPER ON *.*", "REPLICATION CLIENT ON *.*", "PROCESS ON *.*"]);
+    let last: Vec<_> = found.iter().rev().take(4).map(String::as_str).collect();
+    let wanted = ["SUPER ON *.*", "XA_RECOVER_ADMIN ON *.*", "REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*"];
+    assert_eq!(last, wanted);
     let trusting = [("log_bin", "ON"), ("log_bin_trust_function_creators", "ON")];
     let found = missing(MARIADB, &trusting, "s_1.t", &["GRANT ALL PRIVILEGES ON `%`.* TO `u`@`%`"]);
     assert_eq!(found, ["PROCESS ON *.*", "SLAVE MONITOR ON *.*"]);
