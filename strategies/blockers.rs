@@ -213,7 +213,7 @@ enum Owner {
 fn owner(leftover: &str, facts: &Facts) -> Owner {
     let text = leftover.to_lowercase();
     let has = |needle: &str| text.contains(&needle.to_lowercase());
-    let ours = [facts.name.shadow(), facts.name.retired()];
+    let ours = [facts.name.shadow(), facts.name.retired(), facts.name.sentry()];
     if has("driftless") || ours.iter().any(|name| has(name.table.as_str())) {
         Owner::Driftless
     } else if has("gh-ost") || has("_gho") || has("_ghc") {

@@ -163,6 +163,13 @@ impl TableName {
         self.derived("retired")
     }
 
+    /// The empty table that keeps a switch from happening too early: `_name_switch`, shortened when too long. It sorts
+    /// after the shadow, which the order of the servers' locks follows.
+    #[must_use]
+    pub fn sentry(&self) -> Self {
+        self.derived("switch")
+    }
+
     /// `_name_suffix`; a name that would be too long is cut and gets a hash of the whole name, so that two long names
     /// with the same beginning differ.
     fn derived(&self, suffix: &str) -> Self {
@@ -237,7 +244,8 @@ mod tests {
         let (one, two) = (long("aaaa"), long("bbbb"));
         assert_ne!(one.shadow(), two.shadow(), "same beginning, other table");
         for name in [&one, &two, &TableName::parse(&format!("s.{}", "é".repeat(64))).unwrap()] {
-            for derived in [name.shadow(), name.retired()] {
+            assert!(name.sentry().table.as_str() > name.shadow().table.as_str(), "the order of the locks");
+            for derived in [name.shadow(), name.retired(), name.sentry()] {
                 assert!(fits(derived.table.as_str()), "{derived}");
                 Ident::new(derived.table.as_str()).unwrap();
             }

@@ -78,7 +78,7 @@ impl TableObjects {
         Self { site }
     }
 
-    fn copying(&self) -> Result<&Arc<dyn Server>, Fault> {
+    pub(super) fn copying(&self) -> Result<&Arc<dyn Server>, Fault> {
         self.site.nodes.first().ok_or_else(|| Fault::Failed("failed to find a node to work on: none is known".into()))
     }
 
@@ -106,6 +106,10 @@ impl TableObjects {
         let answers = join_all(nodes.iter().map(|server| self.standing_on(server))).await;
         let paired = nodes.iter().zip(answers).map(|(server, answer)| answer.map(|seen| (seen, server.address())));
         paired.collect()
+    }
+
+    pub(super) const fn site(&self) -> &Site {
+        &self.site
     }
 
     async fn triggers_on(&self, server: &Arc<dyn Server>) -> Result<Vec<String>, Fault> {
@@ -151,7 +155,7 @@ impl TableObjects {
     }
 
     /// Waits until every node has that many triggers; some nodes may still be applying them.
-    async fn with_triggers(&self, wanted: usize) -> Result<Vec<(Standing, &str)>, Fault> {
+    pub(super) async fn with_triggers(&self, wanted: usize) -> Result<Vec<(Standing, &str)>, Fault> {
         let mut looks = 0;
         loop {
             let seen = self.everywhere().await?;
@@ -166,7 +170,7 @@ impl TableObjects {
     /// Drops the triggers. A node that lacks one does not pass the statement on, so what stays on another is dropped
     /// from there; only after all nodes have caught up, because two nodes that drop one trigger at the same time wait
     /// for each other for ever.
-    async fn drop_triggers(&self) -> Result<(), Fault> {
+    pub(super) async fn drop_triggers(&self) -> Result<(), Fault> {
         let (spec, job) = (&self.site.spec, &self.site.job);
         self.quiet().await?;
         let mut from = self.copying()?;
@@ -177,7 +181,8 @@ impl TableObjects {
             }
             let mut session = ordered::connect(from, self.site.lock_wait).await?;
             for change in Change::ALL {
-                ordered::run(session.as_mut(), &triggers::drop_trigger(spec, job, change)).await?;
+                let drop = self.site.by_holder(&triggers::drop_trigger(spec, job, change));
+                ordered::run(session.as_mut(), &drop).await?;
             }
             let seen = self.with_triggers(0).await?;
             let Some(place) = seen.iter().position(|(here, _)| here.triggers > 0) else { return Ok(()) };
@@ -213,7 +218,7 @@ impl TableObjects {
     }
 
     /// Fails while a node works on a DDL statement for the job's triggers or tables: one that a killed process has left.
-    async fn quiet(&self) -> Result<(), Fault> {
+    pub(super) async fn quiet(&self) -> Result<(), Fault> {
         let sql = triggers::under_way(&self.site.spec, &self.site.job);
         let one = async |server: &Arc<dyn Server>| -> Result<(), Fault> {
             if server.connect().await?.query(&sql).await?.is_empty() {

@@ -42,7 +42,7 @@ pub(super) async fn catalog(session: &mut dyn Session, sql: &Sql) -> Result<Vec<
     }
 }
 
-fn fault(error: ServerError) -> Fault {
+pub(super) fn fault(error: ServerError) -> Fault {
     match error.kind {
         ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Fault::Busy(error.to_string()),
         ErrorKind::Lost => Fault::Lost(error.to_string()),

@@ -105,7 +105,7 @@ pub(crate) fn table_leftovers(table: &TableName, tables: &[Ident]) -> Vec<Leftov
 
 /// Whose table a name with a leading underscore is, if it is made from `table`'s name.
 fn tool(table: &TableName, name: &Ident) -> Option<Tool> {
-    if *name == table.shadow().table || *name == table.retired().table {
+    if [table.shadow(), table.retired(), table.sentry()].iter().any(|own| own.table == *name) {
         return Some(Tool::Driftless);
     }
     let base = table.table.as_str();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::server::Session;
 use crate::error::Fault;
 
 /// How one server, or one cluster, is kept from writing to the source for the time of a switch.
@@ -12,7 +11,8 @@ pub trait Cutover: Send + Sync {
     /// is committed and in the binlogs, and none can follow before `Closed` is renamed, opened or dropped, or its time has
     /// run out. `work` is what the caller needs at most between this and `Closed::rename`.
     ///
-    /// The journal must say `Phase::Switching` before this is called.
+    /// The journal must say `Phase::Switching` before this is called. Every session may read the source and write the shadow
+    /// then. On Galera reads of the source must not lock rows: writers that wait there hold theirs.
     ///
     /// # Errors
     /// `Busy` when a lock was not had in time, `Refused` when a node is not fit or clocks differ too much. Writes go on
@@ -31,9 +31,6 @@ pub trait Cutover: Send + Sync {
 pub trait Closed: Send {
     /// How long `rename` may still be called; at zero it would refuse. A lower bound, by the fastest clock.
     fn remaining(&self) -> Duration;
-    /// The only session that may read the source and write the shadow now, nothing else, without a transaction around
-    /// several tables; `None` when every session may.
-    fn through(&mut self) -> Option<&mut dyn Session>;
     /// Proves that nothing has changed on any node, then switches source to retired and shadow to source at once.
     ///
     /// # Errors

@@ -140,6 +140,15 @@ pub fn lock_wait(seconds: u64) -> Sql {
     Sql::new("SET SESSION lock_wait_timeout = ").number(seconds)
 }
 
+/// What must not change while the nodes are relied on: the view's number, its size, and whether the node may write.
+#[must_use]
+pub fn wsrep_view() -> Sql {
+    Sql::new(
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_conf_id', 'wsrep_cluster_size', \
+         'wsrep_cluster_state_uuid', 'wsrep_cluster_status', 'wsrep_local_state', 'wsrep_ready')",
+    )
+}
+
 /// Makes every read of the session wait until the node has applied what the cluster had ordered when it was asked.
 #[must_use]
 pub fn causal() -> Sql {

@@ -164,6 +164,12 @@ pub fn kill(id: u64) -> Sql {
     Sql::new("KILL CONNECTION ").number(id)
 }
 
+/// Ends what another connection is doing, and nothing when it does nothing.
+#[must_use]
+pub fn kill_statement(id: u64) -> Sql {
+    Sql::new("KILL QUERY ").number(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

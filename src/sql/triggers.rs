@@ -54,7 +54,7 @@ pub fn trigger_name(job: &JobId, change: Change) -> String {
 }
 
 /// `schema`.`trigger`.
-fn qualified(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
+pub(super) fn qualified(spec: &CopySpec, job: &JobId, change: Change) -> Sql {
     // The name is letters, digits and underscores by construction.
     Sql::new("").name(&spec.source.schema).text(".`").trusted(&trigger_name(job, change)).text("`")
 }
