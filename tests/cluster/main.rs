@@ -20,6 +20,7 @@ mod check;
 mod check_watch;
 mod child;
 mod convert;
+mod cutover;
 mod demo;
 mod facts;
 mod gate;
