@@ -10,6 +10,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod archive_figures;
+mod archive_files;
 mod bad_input_change;
 mod bad_input_cluster;
 mod bad_input_connect;
