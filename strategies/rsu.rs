@@ -137,7 +137,8 @@ fn drained(facts: &Facts) -> Reason {
              the change",
             list(&names)
         ),
-        "take it out of the proxy when the run waits for it, put it back when it is done; the run goes on by itself",
+        "take it out of the proxy when the run waits for it, put it back when it is done; the run goes on by itself. Or name what \
+         stands before the nodes, and the run does that: --haproxy, --proxysql, --maxscale, --pxc-maint-mode, --drain-command",
     )
 }
 

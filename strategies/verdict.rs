@@ -153,6 +153,8 @@ reason_codes! {
     StateTransfer = "state-transfer",
     /// The proxy knows no such node.
     ProxyUnknown = "proxy-unknown",
+    /// The proxy does not answer, or not as such a proxy does.
+    ProxyUnusable = "proxy-unusable",
     /// A lint is allowed that the change does not give.
     IdlePermission = "idle-permission",
     /// A new column is NOT NULL and has no DEFAULT, and no server has been asked yet.

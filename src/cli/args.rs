@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless_strategies::lint;
 
+use super::proxies::ProxyArgs;
 use crate::config::ConnectArgs;
 use crate::config::units::duration;
 
@@ -279,34 +280,6 @@ impl PaceArgs {
             pace: PaceArgs,
         }
         Ok(Alone::try_parse_from(["driftless"])?.pace)
-    }
-}
-
-/// What stands between applications and nodes, for `--strategy rsu`.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Nodes and proxies (--strategy rsu)")]
-pub(super) struct ProxyArgs {
-    /// Drain each node in this HAProxy for its turn: its runtime socket, a path or HOST:PORT; repeatable
-    #[arg(long, value_name = "SOCKET")]
-    pub(super) haproxy: Vec<String>,
-    /// Take a node out by this command (sh -c; DRIFTLESS_NODE, DRIFTLESS_ADDRESS are set)
-    #[arg(long, value_name = "COMMAND", requires = "undrain_command")]
-    pub(super) drain_command: Option<String>,
-    /// Put it back by this command
-    #[arg(long, value_name = "COMMAND", requires = "drain_command")]
-    pub(super) undrain_command: Option<String>,
-    /// Nodes that an earlier run of the job has left out are put back already
-    #[arg(long)]
-    pub(super) put_back: bool,
-    /// This node of the plan never comes back, or only with a whole state transfer; repeatable
-    #[arg(long, value_name = "NODE")]
-    pub(super) gone: Vec<String>,
-}
-
-impl ProxyArgs {
-    /// Whether driftless is to take nodes out.
-    pub(super) fn any(&self) -> bool {
-        !self.haproxy.is_empty() || self.drain_command.is_some()
     }
 }
 

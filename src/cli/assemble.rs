@@ -10,8 +10,9 @@ use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, trigger_
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{PaceArgs, ProxyArgs};
+use super::args::PaceArgs;
 use super::error::CliError;
+use super::proxies::Front;
 use crate::config::SystemClock;
 use crate::copy::sizer;
 use crate::copy::table::{Kept, Setting, TableRows};
@@ -51,7 +52,7 @@ pub(super) struct Parts<'a> {
     pub(super) alter: Alter,
     pub(super) row_bytes: u64,
     pub(super) pace: &'a PaceArgs,
-    pub(super) proxy: &'a ProxyArgs,
+    pub(super) front: &'a Front,
     pub(super) postpone: Option<PathBuf>,
     pub(super) max_transaction_age: Duration,
     pub(super) clock: Arc<SystemClock>,

@@ -7,12 +7,14 @@ use driftless_strategies::Work;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{AbortArgs, Format, JobArgs, PaceArgs, ProxyArgs, StatusArgs};
+use super::args::{AbortArgs, Format, JobArgs, PaceArgs, StatusArgs};
 use super::error::CliError;
 use super::gather::Servers;
+use super::proxies::{Front, ProxyArgs};
 use super::{assemble, direct, run, terminal};
-use crate::config::SystemClock;
+use crate::config::{ConnectArgs, SystemClock};
 use crate::engine::Ending;
+use crate::engine::draining::Out;
 use crate::engine::journal::{Entry, JournalStore};
 use crate::ports::clock::Clock;
 use crate::ports::journal::Phase;
@@ -40,8 +42,9 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, CliError> {
     let store = servers.journal().await?;
     let entries = if store.exists().await? { store.entries(args.all).await? } else { Vec::new() };
     let drained = if store.exists().await? { store.drained().await? } else { Vec::new() };
-    let out = |entry: &Entry| -> Vec<String> {
-        drained.iter().filter(|(job, _)| *job == entry.job.id).map(|(_, node)| node.clone()).collect()
+    let out = |entry: &Entry| -> Vec<Out> {
+        let own = drained.iter().filter(|(job, ..)| *job == entry.job.id);
+        own.map(|(_, node, stands)| (node.clone(), stands.clone())).collect()
     };
     match args.show.format {
         Format::Json => {
@@ -55,12 +58,31 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode, CliError> {
             terminal::print(
                 &style.table(&["job", "table", "strategy", "phase", "held by", "since (UTC)", "stopped because"], rows),
             );
+            for line in entries.iter().flat_map(|entry| ways_back(entry, &out(entry))) {
+                terminal::print(&line);
+            }
         }
     }
     Ok(ExitCode::Done)
 }
 
-fn row(entry: &Entry, out: &[String]) -> Vec<(Role, String)> {
+/// How each node that is out is put back, a line each.
+fn ways_back(entry: &Entry, out: &[Out]) -> Vec<String> {
+    let id = &entry.job.id;
+    let line = |(node, stands): &Out| {
+        let flags: Vec<&str> = stands.iter().map(|stand| stand.flag.as_str()).collect();
+        let hands: Vec<&str> = stands.iter().map(|stand| stand.by_hand.as_str()).collect();
+        let (flags, hands) = (flags.join(" "), hands.join("; "));
+        let held = if entry.held() { format!(" for its turn; should {} be gone", entry.owner) } else { String::new() };
+        format!(
+            "{node} is out{held}: `driftless run --resume {id} {flags}` or `driftless abort {id} {flags}` puts it back; or do it \
+             by hand ({hands}), and then give --put-back instead"
+        )
+    };
+    out.iter().map(line).collect()
+}
+
+fn row(entry: &Entry, out: &[Out]) -> Vec<(Role, String)> {
     let job = &entry.job;
     let held = if entry.held() { format!("{} ({} s)", entry.owner, entry.lease_left_s) } else { "nobody".into() };
     let phase = if entry.wishes.pause { format!("{} (paused)", job.phase.as_str()) } else { job.phase.as_str().into() };
@@ -74,14 +96,15 @@ fn row(entry: &Entry, out: &[String]) -> Vec<(Role, String)> {
         if out.is_empty() {
             job.stopped.clone()
         } else {
-            format!("{} (out of the proxy: {})", job.stopped, out.join(", "))
+            let nodes: Vec<&str> = out.iter().map(|(node, _)| node.as_str()).collect();
+            format!("{} (out of the proxy: {})", job.stopped, nodes.join(", "))
         },
     ]
     .map(|text| (Role::Plain, text))
     .to_vec()
 }
 
-fn as_json(entry: &Entry, out: &[String]) -> serde_json::Value {
+fn as_json(entry: &Entry, out: &[Out]) -> serde_json::Value {
     let job = &entry.job;
     json!({
         "job": job.id.to_string(),
@@ -94,7 +117,8 @@ fn as_json(entry: &Entry, out: &[String]) -> serde_json::Value {
         "paused": entry.wishes.pause,
         "created": entry.times.0,
         "updated": entry.times.1,
-        "out_of_proxy": out,
+        "out_of_proxy": out.iter().map(|(node, _)| node).collect::<Vec<_>>(),
+        "put_back": ways_back(entry, out),
         "stopped": job.stopped,
     })
 }
@@ -177,7 +201,7 @@ pub(super) async fn abort(args: &AbortArgs) -> Result<ExitCode, CliError> {
     if entry.held() && !dead(&entry.owner) {
         return wait_for_abort(&store, &entry).await;
     }
-    undo_here(&servers, &store, &entry, proxy).await
+    undo_here(&servers, &store, &entry, (proxy, &args.connect)).await
 }
 
 /// The process that works on the job undoes it.
@@ -209,9 +233,10 @@ async fn undo_here(
     servers: &Servers,
     store: &JournalStore,
     entry: &Entry,
-    proxy: &ProxyArgs,
+    (proxy, connect): (&ProxyArgs, &ConnectArgs),
 ) -> Result<ExitCode, CliError> {
     let discovered = servers.discover().await?;
+    let front = Front::of(proxy, connect, &discovered)?;
     run::same_cluster(&entry.job.plan, &discovered)?;
     let Some(first) = discovered.members.first() else {
         return Err(CliError::Surroundings("no server answered".into()));
@@ -245,7 +270,7 @@ async fn undo_here(
         alter,
         row_bytes: 0,
         pace: &pace,
-        proxy,
+        front: &front,
         postpone: None,
         max_transaction_age: limits.old_transaction,
         clock,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use driftless_strategies::DirectSpec;
 
-use super::args::ProxyArgs;
 use super::assemble::{self, Parts};
 use super::error::CliError;
 use crate::cutover::direct::{Ground, TableItself};
@@ -17,9 +16,6 @@ use crate::engine::rolling::Turning;
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
 use crate::ports::journal::{Journal, Movable};
-use crate::ports::members::{Discovered, Member};
-use crate::ports::proxy::{Backend, Proxy};
-use crate::proxy::{All, Commands, Haproxy};
 use crate::throttle::Sampler;
 
 /// The engine of one ALTER, for a job whose lease is held.
@@ -51,29 +47,15 @@ pub(super) fn turning(
         journal: Arc::clone(&rooms.journal) as Arc<dyn Movable>,
     };
     let draining = Draining {
-        proxy: proxy(parts.proxy),
+        proxies: parts.front.proxies.clone(),
         drains: rooms.journal,
-        nodes: backends(parts.discovered),
-        put_back: parts.proxy.put_back,
+        nodes: parts.front.nodes.clone(),
+        put_back: parts.front.put_back,
         now: tokio::sync::Mutex::default(),
     };
     let turns = Arc::new(turns);
     let turning = Turning::new(rooms.ports, turns, draining, limits(parts), entry.job, spec, parts.stop.clone());
-    Ok(turning.without(parts.proxy.gone.clone()))
-}
-
-/// The nodes as a proxy may know them.
-pub(super) fn backends(discovered: &Discovered) -> Vec<Backend> {
-    let backend = |member: &Member| Backend { name: member.node.name.clone(), address: member.node.address.clone() };
-    discovered.members.iter().map(backend).collect()
-}
-
-/// What stands before the nodes, as flags name it.
-pub(super) fn proxy(args: &ProxyArgs) -> Option<Arc<dyn Proxy>> {
-    let haproxies = args.haproxy.iter().map(|socket| Arc::new(Haproxy { socket: socket.clone() }) as Arc<dyn Proxy>);
-    let commands = args.drain_command.clone().zip(args.undrain_command.clone());
-    let commands = commands.map(|(drain, undrain)| Arc::new(Commands { drain, undrain }) as Arc<dyn Proxy>);
-    args.any().then(|| Arc::new(All(haproxies.chain(commands).collect())) as Arc<dyn Proxy>)
+    Ok(turning.without(parts.front.gone.clone()))
 }
 
 fn limits(parts: &Parts<'_>) -> Limits {

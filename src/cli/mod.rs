@@ -17,6 +17,7 @@ mod gather;
 mod inspect;
 mod offline;
 mod plan;
+mod proxies;
 mod repair;
 mod run;
 mod schema_args;

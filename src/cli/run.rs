@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{ChangeArgs, Format, RunArgs};
 use super::error::CliError;
 use super::gather::{Asked, Gathered, Servers, gather, options};
+use super::proxies::Front;
 use super::signal::Signals;
 use super::{assemble, changes, control, direct, plan, terminal};
 use crate::config::SystemClock;
@@ -104,24 +105,19 @@ async fn run_one(args: &RunArgs, servers: &Servers, json: Option<&Arc<dyn Output
             Err(CliError::Refused(in_the_way(&gathered.judged.decision)))
         };
     };
-    if args.proxy.any() && !matches!(plan.work, Work::Rolling(_)) {
-        let what = format!("--haproxy and --drain-command are for --strategy rsu, and the plan is {}", plan.strategy);
-        return Err(CliError::Usage(what, "leave them out, or ask for --strategy rsu".into()));
-    }
-    if let Some(proxy) = direct::proxy(&args.proxy) {
-        // Whatever is wrong with it is said before there is a job.
-        proxy.knows(&direct::backends(&gathered.discovered)).await?;
-    }
+    let front = Front::of(&args.proxy, &args.connect, &gathered.discovered)?;
+    front.known(&plan).await?;
     if !args.yes && !terminal::confirm("Run this plan?")? {
         return Err(CliError::Usage("not confirmed; nothing was changed".into(), "answer y, or add --yes".into()));
     }
-    begin(args, gathered, &plan, json).await
+    begin(args, gathered, front, &plan, json).await
 }
 
 /// Records the job and carries it out.
 async fn begin(
     args: &RunArgs,
     gathered: Gathered,
+    front: Front,
     plan: &Plan,
     json: Option<&Arc<dyn Output>>,
 ) -> Result<ExitCode, CliError> {
@@ -137,6 +133,7 @@ async fn begin(
         return Err(CliError::Surroundings(format!("job {id} is not in the journal after it was written")));
     };
     let stage = Stage {
+        front,
         discovered: gathered.discovered,
         source: gathered.judged.facts.table,
         row_bytes: gathered.judged.facts.load.row_bytes,
@@ -167,8 +164,9 @@ async fn resume(
     let alter = ddl::parse_alter_in(&plan.alter, &plan.table.schema, flavour, version)?;
     let limits = inspect::Limits { old_transaction: args.change.max_transaction_age };
     let facts = inspect::inspect(&discovered, &plan.table, None, &limits).await?;
+    let front = Front::of(&args.proxy, &args.connect, &discovered)?;
     let entry = control::claim(&store, &entry, &owner()).await?;
-    let stage = Stage { source: facts.table, row_bytes: facts.load.row_bytes, discovered, alter };
+    let stage = Stage { front, source: facts.table, row_bytes: facts.load.row_bytes, discovered, alter };
     carry_out(args, stage, &store, entry, json).await
 }
 
@@ -191,6 +189,7 @@ pub(super) fn same_cluster(plan: &Plan, discovered: &crate::ports::members::Disc
 /// What a run needs to know besides the job.
 pub(super) struct Stage {
     pub(super) discovered: crate::ports::members::Discovered,
+    pub(super) front: Front,
     pub(super) source: driftless_strategies::TableShape,
     pub(super) row_bytes: u64,
     pub(super) alter: driftless_strategies::Alter,
@@ -214,7 +213,7 @@ pub(super) async fn carry_out(
         alter: stage.alter,
         row_bytes: stage.row_bytes,
         pace: &args.pace,
-        proxy: &args.proxy,
+        front: &stage.front,
         postpone: args.postpone_cutover_file.clone(),
         max_transaction_age: args.change.max_transaction_age,
         clock: Arc::clone(&clock),

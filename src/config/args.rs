@@ -69,7 +69,7 @@ pub struct ConnectArgs {
     pub address_map: Vec<String>,
     /// Print help
     #[arg(long, action = ArgAction::Help, value_parser = clap::value_parser!(bool))]
-    help: Option<bool>,
+    pub(super) help: Option<bool>,
 }
 
 impl ConnectArgs {

@@ -15,10 +15,9 @@ pub fn ask_on_terminal(question: &str) -> io::Result<String> {
     rpassword::prompt_password(question)
 }
 
-/// The first line of the file.
-pub(super) fn from_file(file: &Path, warnings: &mut Vec<Warning>) -> Result<Secret, ConfigError> {
-    let unreadable =
-        |what: String| ConfigError::Unreadable { place: "--password-file".into(), file: file.into(), what };
+/// The first line of the file, which `flag` names.
+pub(super) fn from_file(flag: &str, file: &Path, warnings: &mut Vec<Warning>) -> Result<Secret, ConfigError> {
+    let unreadable = |what: String| ConfigError::Unreadable { place: flag.into(), file: file.into(), what };
     let text = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(text).map_err(|_| unreadable("it is not UTF-8".into()))?;
     if std::fs::metadata(file).is_ok_and(|meta| others_can_read(&meta)) {

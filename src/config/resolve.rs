@@ -67,12 +67,23 @@ pub fn resolve(
     around: &Surroundings,
     ask: &mut dyn FnMut(&str) -> io::Result<String>,
 ) -> Result<Resolved, ConfigError> {
+    resolve_in(args, around, ask, &GROUPS, &OWN_OPTIONS)
+}
+
+/// The same with other groups of the option files; the last of them is driftless's own, and takes `own` alone.
+pub(super) fn resolve_in(
+    args: &ConnectArgs,
+    around: &Surroundings,
+    ask: &mut dyn FnMut(&str) -> io::Result<String>,
+    groups: &[&str],
+    own: &[&str],
+) -> Result<Resolved, ConfigError> {
     if args.password.as_ref().is_some_and(|given| !given.expose().is_empty()) {
         return Err(ConfigError::PasswordOnCommandLine);
     }
-    let mut options = read_files(args, around)?;
+    let mut options = read_files(args, around, groups)?;
     let warnings = std::mem::take(&mut options.warnings);
-    check_own_group(&options.options)?;
+    check_own_group(&options.options, groups.last().copied().unwrap_or(OWN_GROUP), own)?;
     let mut sources = Sources { args, around, options: options.options, warnings };
     let endpoint = sources.endpoint()?;
     let user = sources.user()?;
@@ -85,11 +96,11 @@ pub fn resolve(
     Ok(Resolved { connection, warnings: sources.warnings })
 }
 
-fn read_files(args: &ConnectArgs, around: &Surroundings) -> Result<Options, ConfigError> {
+fn read_files(args: &ConnectArgs, around: &Surroundings, base: &[&str]) -> Result<Options, ConfigError> {
     let suffix = args.defaults_group_suffix.as_ref().or_else(|| around.env.get("MYSQL_GROUP_SUFFIX"));
-    let mut groups: Vec<String> = GROUPS.map(str::to_owned).to_vec();
+    let mut groups: Vec<String> = base.iter().map(|group| (*group).to_owned()).collect();
     if let Some(suffix) = suffix {
-        groups.extend(GROUPS.map(|group| format!("{group}{suffix}")));
+        groups.extend(base.iter().map(|group| format!("{group}{suffix}")));
     }
     let mut options = Options::default();
     if args.no_defaults {
@@ -111,11 +122,11 @@ fn read_files(args: &ConnectArgs, around: &Surroundings) -> Result<Options, Conf
     Ok(options)
 }
 
-fn check_own_group(options: &[FileOption]) -> Result<(), ConfigError> {
-    let own = options.iter().filter(|option| option.group.starts_with(OWN_GROUP) && !option.loose);
+fn check_own_group(options: &[FileOption], group: &str, takes: &[&str]) -> Result<(), ConfigError> {
+    let own = options.iter().filter(|option| option.group.starts_with(group) && !option.loose);
     for option in own {
-        if !OWN_OPTIONS.contains(&option.name.as_str()) {
-            let what = format!("unknown option; [{OWN_GROUP}] takes {}", OWN_OPTIONS.join(", "));
+        if !takes.contains(&option.name.as_str()) {
+            let what = format!("unknown option; [{group}] takes {}", takes.join(", "));
             return Err(ConfigError::Value { place: option.place(), what });
         }
     }
@@ -235,7 +246,7 @@ impl Sources<'_> {
             return answer.map(Secret::new).map_err(|error| ConfigError::Prompt(error.to_string()));
         }
         if let Some(file) = &self.args.password_file {
-            return password::from_file(file, &mut self.warnings);
+            return password::from_file("--password-file", file, &mut self.warnings);
         }
         if let Some(found) = self.env("MYSQL_PWD") {
             return Ok(Secret::new(found.value));

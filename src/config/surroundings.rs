@@ -29,8 +29,9 @@ impl Surroundings {
     /// Looks at this machine.
     #[must_use]
     pub fn real() -> Self {
-        let names = ["MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT", "MYSQL_PWD", "MYSQL_GROUP_SUFFIX"];
-        let env = names.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
+        let servers = ["MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT", "MYSQL_PWD", "MYSQL_GROUP_SUFFIX"];
+        let names = servers.into_iter().chain(["PROXYSQL_PWD", "MAXSCALE_PWD"]);
+        let env = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
         let account = account();
         let home = std::env::var_os("HOME").map(PathBuf::from);
         Self {

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Movable, Phase, Watermark, Wishes};
 use crate::ports::objects::Keep;
-use crate::ports::proxy::Drains;
+use crate::ports::proxy::{Drains, Stand};
 use crate::ports::rows::Bound;
 use crate::ports::server::{ErrorKind, Row, Server};
 use crate::sql::journal as sql;
@@ -137,18 +137,19 @@ impl JournalStore {
         rows.first().map(entry).transpose()
     }
 
-    /// Nodes that jobs have taken out of the proxy, each with its job.
+    /// Nodes that jobs have taken out of proxies, each with its job and what is to be put back.
     ///
     /// # Errors
     /// As from the server.
-    pub async fn drained(&self) -> Result<Vec<(JobId, String)>, Fault> {
+    pub async fn drained(&self) -> Result<Vec<(JobId, String, Vec<Stand>)>, Fault> {
         let mut session = self.session.lock().await;
         let there = session.read(&sql::present()).await?;
         if !there.iter().any(|row| row.text(0).as_deref() == Some("drain")) {
             return Ok(Vec::new());
         }
         let rows = session.read(&sql::all_drained()).await?;
-        Ok(rows.iter().filter_map(|row| Some((JobId(row.text(0)?), row.text(1)?))).collect())
+        let of = |row: &Row| Some((JobId(row.text(0)?), row.text(1)?, stands(&row.text(2)?)));
+        Ok(rows.iter().filter_map(of).collect())
     }
 
     /// Takes the lease of a job when it is free; `dead` names an owner that is known to be gone.
@@ -254,6 +255,15 @@ impl HeldJournal {
     }
 }
 
+/// One a line. What can't be read is still told: a node is out of something.
+fn stands(text: &str) -> Vec<Stand> {
+    let read = |line: &str| {
+        let unread = |_| Stand { flag: line.to_owned(), was: String::new(), by_hand: line.to_owned() };
+        serde_json::from_str(line).unwrap_or_else(unread)
+    };
+    text.lines().map(read).collect()
+}
+
 /// A chunk's number, stored upper end and rows.
 type Checkpoint = (u64, String, u64);
 
@@ -304,7 +314,7 @@ impl Movable for HeldJournal {
 
 #[async_trait::async_trait]
 impl Drains for HeldJournal {
-    async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault> {
+    async fn taken_out(&self) -> Result<Vec<(String, Vec<Stand>)>, Fault> {
         let mut session = self.session.lock().await;
         let there = session.read(&sql::present()).await?;
         // Made by `prepare`, when the job is younger than the table.
@@ -312,15 +322,13 @@ impl Drains for HeldJournal {
             return Ok(Vec::new());
         }
         let rows = session.read(&sql::drained(&self.id)).await?;
-        let of = |row: &Row| {
-            let proxies = row.text(1).unwrap_or_default();
-            Some((row.text(0)?, proxies.lines().map(str::to_owned).collect()))
-        };
-        Ok(rows.iter().filter_map(of).collect())
+        Ok(rows.iter().filter_map(|row| Some((row.text(0)?, stands(&row.text(1)?)))).collect())
     }
 
-    async fn take_out(&self, node: &str, of: &[String]) -> Result<(), Fault> {
-        self.session.lock().await.write(&sql::drain(&self.id, node, &of.join("\n"))).await?;
+    async fn take_out(&self, node: &str, of: &[Stand]) -> Result<(), Fault> {
+        let lines: Result<Vec<String>, _> = of.iter().map(serde_json::to_string).collect();
+        let lines = lines.map_err(|error| Fault::Failed(format!("failed to write what is to be put back: {error}")))?;
+        self.session.lock().await.write(&sql::drain(&self.id, node, &lines.join("\n"))).await?;
         Ok(())
     }
 

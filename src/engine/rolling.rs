@@ -163,11 +163,7 @@ impl Turning {
             self.room(node, way, untouched).await?;
             attempt += 1;
             let began = self.ports.clock.now();
-            let answer = tokio::select! {
-                answer = self.turns.alter(node, way) => answer,
-                () = self.cut(way) => Err(Fault::Lost("the ALTER was ended".into())),
-                () = self.cast_out(node) => Err(Fault::Lost(format!("{node} is no longer in the cluster"))),
-            };
+            let answer = self.alter(node, way).await;
             let took = self.ports.clock.now().saturating_sub(began);
             if matches!(answer, Err(Fault::Lost(_))) {
                 self.ports.clock.sleep(LATE_ALTER).await;
@@ -198,6 +194,21 @@ impl Turning {
             self.helm.tally.retries += 1;
             self.helm.retried(&format!("the ALTER on {node}"), &why, attempt).await;
         }
+    }
+
+    /// The ALTER on that node, which is kept out of the proxies meanwhile.
+    async fn alter(&self, node: &str, way: Way) -> Result<(), Fault> {
+        let over = CancellationToken::new();
+        let altering = async {
+            let answer = tokio::select! {
+                answer = self.turns.alter(node, way) => answer,
+                () = self.cut(way) => Err(Fault::Lost("the ALTER was ended".into())),
+                () = self.cast_out(node) => Err(Fault::Lost(format!("{node} is no longer in the cluster"))),
+            };
+            over.cancel();
+            answer
+        };
+        tokio::join!(altering, self.draining.keep(node, self.ports.clock.as_ref(), &over)).0
     }
 
     /// Waits until that node may leave the cluster's pace.
@@ -234,6 +245,7 @@ impl Turning {
         self.turns.well(node).await?;
         self.draining.out(node).await?;
         self.turns.free(node).await?;
+        self.draining.is_out(node).await?;
         // A job that was taken over while this process slept or looked must not act.
         self.ports.journal.beat().await.map(|_| ())
     }

@@ -13,7 +13,7 @@ use super::ending::Ending;
 use super::rolling::Turning;
 use crate::error::Fault;
 use crate::ports::journal::{Job, Phase};
-use crate::ports::proxy::Drains;
+use crate::ports::proxy::{Drains, Stand};
 use crate::ports::rolling::{Rolling, Way};
 
 #[async_trait::async_trait]
@@ -64,10 +64,10 @@ struct NoDrains;
 
 #[async_trait::async_trait]
 impl Drains for NoDrains {
-    async fn taken_out(&self) -> Result<Vec<(String, Vec<String>)>, Fault> {
+    async fn taken_out(&self) -> Result<Vec<(String, Vec<Stand>)>, Fault> {
         Ok(Vec::new())
     }
-    async fn take_out(&self, _: &str, _: &[String]) -> Result<(), Fault> {
+    async fn take_out(&self, _: &str, _: &[Stand]) -> Result<(), Fault> {
         Ok(())
     }
     async fn put_back(&self, _: &str) -> Result<(), Fault> {
@@ -77,7 +77,7 @@ impl Drains for NoDrains {
 
 fn no_proxy() -> Draining {
     let now = tokio::sync::Mutex::default();
-    Draining { proxy: None, drains: Arc::new(NoDrains), nodes: Vec::new(), put_back: false, now }
+    Draining { proxies: Vec::new(), drains: Arc::new(NoDrains), nodes: Vec::new(), put_back: false, now }
 }
 
 fn engine(world: &Arc<World>, phase: Phase) -> Turning {

@@ -8,6 +8,7 @@ pub mod classify;
 pub mod kept;
 
 mod about;
+mod admin;
 mod changes;
 mod rescue;
 mod server;
@@ -16,5 +17,6 @@ mod statement;
 mod stream;
 mod tls;
 
+pub use admin::AdminServer;
 pub use changes::MysqlChanges;
 pub use server::MysqlServer;

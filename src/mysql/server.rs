@@ -92,13 +92,7 @@ impl MysqlServer {
             let rescue = Rescue::new(opts, self.address.clone(), u64::from(conn.id()), identity);
             Ok((conn, rescue))
         };
-        match tokio::time::timeout(self.connect_timeout, open).await {
-            Ok(opened) => opened,
-            Err(_) => {
-                let message = format!("no connection within {:?}", self.connect_timeout);
-                Err(self.error(0, message, ErrorKind::Connect))
-            }
-        }
+        self.in_time(open).await
     }
 
     /// What counts the statements under way.
@@ -106,7 +100,8 @@ impl MysqlServer {
         self.under_way.clone()
     }
 
-    async fn dial(&self) -> Result<(Conn, Opts), ServerError> {
+    /// Connects and logs in; nothing is said yet.
+    pub(super) async fn dial(&self) -> Result<(Conn, Opts), ServerError> {
         let first = self.way.load(Ordering::Relaxed);
         let mut ways = self.ways.iter().enumerate().skip(first).peekable();
         while let Some((index, opts)) = ways.next() {
@@ -165,7 +160,18 @@ impl MysqlServer {
         }
     }
 
-    fn error(&self, code: u16, message: String, kind: ErrorKind) -> ServerError {
+    /// Waits for a connection as long as the user allows.
+    pub(super) async fn in_time<T>(
+        &self,
+        opening: impl Future<Output = Result<T, ServerError>>,
+    ) -> Result<T, ServerError> {
+        tokio::time::timeout(self.connect_timeout, opening).await.unwrap_or_else(|_| {
+            let message = format!("no connection within {:?}", self.connect_timeout);
+            Err(self.error(0, message, ErrorKind::Connect))
+        })
+    }
+
+    pub(super) fn error(&self, code: u16, message: String, kind: ErrorKind) -> ServerError {
         ServerError { node: self.address.clone(), code, message, kind }
     }
 }
@@ -183,13 +189,7 @@ fn refuses_login(error: &mysql_async::DriverError) -> bool {
 #[async_trait::async_trait]
 impl Server for MysqlServer {
     async fn connect(&self) -> Result<Box<dyn Session>, ServerError> {
-        match tokio::time::timeout(self.connect_timeout, self.open()).await {
-            Ok(session) => Ok(Box::new(session?)),
-            Err(_) => {
-                let message = format!("no connection within {:?}", self.connect_timeout);
-                Err(self.error(0, message, ErrorKind::Connect))
-            }
-        }
+        Ok(Box::new(self.in_time(self.open()).await?))
     }
 
     fn address(&self) -> &str {

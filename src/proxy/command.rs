@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::error::Fault;
-use crate::ports::proxy::{Backend, Proxy, Taken};
+use crate::ports::proxy::{Backend, Proxy, Stand};
 
 /// Longest time that a command may take; then it is killed.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,24 +36,38 @@ async fn run(what: &str, command: &str, node: &Backend) -> Result<(), Fault> {
 
 #[async_trait::async_trait]
 impl Proxy for Commands {
-    async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
-        run("drain", &self.drain, node).await.map(|()| Taken::Out)
-    }
-
-    /// A command is not known to be harmless when it is run again.
-    async fn keep_out(&self, _: &Backend) -> Result<(), Fault> {
-        Ok(())
+    fn flag(&self) -> String {
+        "--undrain-command".to_owned()
     }
 
     async fn knows(&self, _: &[Backend]) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn names(&self) -> Vec<String> {
-        vec!["--undrain-command".to_owned()]
+    /// Only the operator knows; what the command is stands in no journal: it may hold a password.
+    async fn stands(&self, node: &Backend) -> Result<Option<Stand>, Fault> {
+        let by_hand = format!("the command of --undrain-command, with DRIFTLESS_NODE={}", node.name);
+        Ok(Some(Stand { flag: self.flag(), was: String::new(), by_hand }))
     }
 
-    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+    async fn drain(&self, node: &Backend, _: &Stand) -> Result<(), Fault> {
+        run("drain", &self.drain, node).await
+    }
+
+    /// A command is not known to be harmless when it is run again.
+    async fn keep_out(&self, _: &Backend, _: &Stand) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn is_out(&self, _: &Backend) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn let_go(&self, _: &Backend) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn undrain(&self, node: &Backend, _: &Stand) -> Result<(), Fault> {
         run("put back", &self.undrain, node).await
     }
 }
@@ -69,9 +83,10 @@ mod tests {
         let drain = format!("echo out $DRIFTLESS_NODE $DRIFTLESS_ADDRESS >> {}", file.display());
         let commands = Commands { drain, undrain: "echo no such pool >&2; exit 3".into() };
         let node = Backend { name: "n 2".into(), address: "10.0.0.2:3306".into() };
-        commands.drain(&node).await.unwrap();
+        let stand = commands.stands(&node).await.unwrap().expect("it can be taken out");
+        commands.drain(&node, &stand).await.unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "out n 2 10.0.0.2:3306\n");
-        let Err(Fault::Failed(why)) = commands.undrain(&node).await else { panic!("it fails") };
+        let Err(Fault::Failed(why)) = commands.undrain(&node, &stand).await else { panic!("it fails") };
         assert!(
             why.contains("put back n 2") && why.contains("exit status: 3") && !why.contains("no such pool"),
             "{why}"

@@ -3,16 +3,14 @@
 //! # Source
 //! HAProxy management guide, "Unix Socket commands"; tried against 2.6 (`tests/cluster/prove_proxy.rs`).
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use driftless_strategies::Reason;
-use driftless_strategies::verdict::ReasonCode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::address::{Place, unknown};
 use crate::error::Fault;
-use crate::ports::proxy::{Backend, Proxy, Taken};
+use crate::ports::proxy::{Backend, Proxy, Stand};
 
 /// Longest wait for one answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -43,6 +41,11 @@ impl Haproxy {
         Fault::Failed(format!("failed to ask HAProxy at {}: {why}", self.socket))
     }
 
+    /// It may be up again in a moment.
+    fn silent(&self, why: impl std::fmt::Display) -> Fault {
+        Fault::Busy(format!("failed to ask HAProxy at {}: {why}", self.socket))
+    }
+
     async fn ask(&self, command: &str) -> Result<String, Fault> {
         let talk = async {
             if self.socket.contains('/') || !self.socket.contains(':') {
@@ -52,8 +55,8 @@ impl Haproxy {
             }
         };
         match tokio::time::timeout(LIMIT, talk).await {
-            Err(_) => Err(self.failed(format!("no answer within {} s", LIMIT.as_secs()))),
-            Ok(Err(error)) => Err(self.failed(error)),
+            Err(_) => Err(self.silent(format!("no answer within {} s", LIMIT.as_secs()))),
+            Ok(Err(error)) => Err(self.silent(error)),
             Ok(Ok(answer)) => Ok(answer),
         }
     }
@@ -65,24 +68,22 @@ impl Haproxy {
 
     /// The servers that are that node, one a backend.
     async fn of<'a>(&self, all: &'a [Server], node: &Backend) -> Result<Vec<&'a Server>, Fault> {
-        let (host, port) = node.address.rsplit_once(':').unwrap_or((node.address.as_str(), ""));
-        let resolved = tokio::net::lookup_host(node.address.as_str()).await;
-        let addresses: Vec<String> =
-            resolved.map(|all| all.map(|address: SocketAddr| address.ip().to_string()).collect()).unwrap_or_default();
-        let there =
-            |server: &&Server| (server.address == host || addresses.contains(&server.address)) && server.port == port;
-        let named = |server: &&Server| server.name.eq_ignore_ascii_case(&node.name);
-        let mut found: Vec<&Server> = all.iter().filter(there).collect();
+        let mut place = Place::of(node).await;
+        let mut found: Vec<&Server> = Vec::new();
+        for server in all {
+            if place.is(&server.address, &server.port).await {
+                found.push(server);
+            }
+        }
         // A name may be another server's elsewhere: it counts only where addresses say nothing.
         if found.is_empty() {
-            found = all.iter().filter(named).collect();
+            found = all.iter().filter(|server| server.name.eq_ignore_ascii_case(&node.name)).collect();
         }
         if !found.is_empty() {
             return Ok(found);
         }
-        let what = format!("HAProxy at {} knows no server {} ({})", self.socket, node.name, node.address);
         let remedy = "name servers there as wsrep_node_name, or by the address that the node is reached at";
-        Err(Fault::Refused(Box::new(Reason::new(ReasonCode::ProxyUnknown, what, remedy))))
+        Err(unknown(&format!("HAProxy at {}", self.socket), node, remedy))
     }
 
     async fn set(&self, server: &Server, state: &str) -> Result<(), Fault> {
@@ -123,39 +124,22 @@ fn servers(answer: &str) -> Option<Vec<Server>> {
     Some(servers)
 }
 
-#[async_trait::async_trait]
-impl Proxy for Haproxy {
-    async fn drain(&self, node: &Backend) -> Result<Taken, Fault> {
-        let all = self.servers().await?;
-        let own = self.of(&all, node).await?;
-        for server in &own {
-            let other = |one: &&Server| one.backend == server.backend && one.name != server.name;
-            if server.admin == 0 && !all.iter().filter(other).any(|one| one.operates && one.admin == 0) {
-                let (backend, socket) = (&server.backend, &self.socket);
-                let what =
-                    format!("{} is the only server of backend {backend} of HAProxy at {socket} that is up", node.name);
-                return Err(Fault::Busy(what));
-            }
-        }
-        let mut out: Vec<&Server> = Vec::new();
-        for server in own.into_iter().filter(|server| server.admin == 0) {
-            if let Err(fault) = self.set(server, "drain").await {
-                for server in out {
-                    self.set(server, "ready").await?;
-                }
-                return Err(fault);
-            }
-            out.push(server);
-        }
-        Ok(if out.is_empty() { Taken::OutAlready } else { Taken::Out })
+impl Server {
+    /// `backend/server`, as commands name it.
+    fn path(&self) -> String {
+        format!("{}/{}", self.backend, self.name)
     }
 
-    async fn keep_out(&self, node: &Backend) -> Result<(), Fault> {
-        let all = self.servers().await?;
-        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin == 0) {
-            self.set(server, "drain").await?;
-        }
-        Ok(())
+    /// Whether it is one that was up when the node was taken out.
+    fn was_up(&self, stand: &Stand) -> bool {
+        stand.was.split('\n').any(|path| path == self.path())
+    }
+}
+
+#[async_trait::async_trait]
+impl Proxy for Haproxy {
+    fn flag(&self) -> String {
+        format!("--haproxy {}", self.socket)
     }
 
     async fn knows(&self, nodes: &[Backend]) -> Result<(), Fault> {
@@ -166,19 +150,60 @@ impl Proxy for Haproxy {
         Ok(())
     }
 
-    fn names(&self) -> Vec<String> {
-        vec![self.socket.clone()]
+    async fn stands(&self, node: &Backend) -> Result<Option<Stand>, Fault> {
+        let all = self.servers().await?;
+        let up: Vec<&Server> = self.of(&all, node).await?.into_iter().filter(|server| server.admin == 0).collect();
+        for server in &up {
+            let other = |one: &&Server| one.backend == server.backend && one.name != server.name;
+            if !all.iter().filter(other).any(|one| one.operates && one.admin == 0) {
+                let (backend, socket) = (&server.backend, &self.socket);
+                let what =
+                    format!("{} is the only server of backend {backend} of HAProxy at {socket} that is up", node.name);
+                return Err(Fault::Busy(what));
+            }
+        }
+        let paths: Vec<String> = up.into_iter().map(Server::path).collect();
+        let ready: Vec<String> = paths.iter().map(|path| format!("set server {path} state ready")).collect();
+        let by_hand = format!("`{}` at the runtime socket {}", ready.join("; "), self.socket);
+        Ok((!paths.is_empty()).then(|| Stand { flag: self.flag(), was: paths.join("\n"), by_hand }))
     }
 
-    async fn undrain(&self, node: &Backend) -> Result<(), Fault> {
+    async fn drain(&self, node: &Backend, stand: &Stand) -> Result<(), Fault> {
         let all = self.servers().await?;
-        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin & DRAINED != 0) {
+        for server in self.of(&all, node).await?.into_iter().filter(|server| server.admin == 0) {
+            if server.was_up(stand) {
+                self.set(server, "drain").await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_out(&self, node: &Backend) -> Result<(), Fault> {
+        let all = self.servers().await?;
+        match self.of(&all, node).await?.into_iter().find(|server| server.admin == 0) {
+            None => Ok(()),
+            Some(server) => {
+                let (path, socket) = (server.path(), &self.socket);
+                Err(Fault::Busy(format!("{path} of HAProxy at {socket} is no longer drained")))
+            }
+        }
+    }
+
+    /// HAProxy does not tell idle connections from busy ones: that nobody writes on the node is asked of the node.
+    async fn let_go(&self, _: &Backend) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn undrain(&self, node: &Backend, stand: &Stand) -> Result<(), Fault> {
+        let drained = |server: &&Server| server.was_up(stand) && server.admin & DRAINED != 0;
+        let all = self.servers().await?;
+        for server in self.of(&all, node).await?.into_iter().filter(drained) {
             self.set(server, "ready").await?;
         }
         let all = self.servers().await?;
-        match self.of(&all, node).await?.into_iter().find(|server| server.admin & DRAINED != 0) {
+        match self.of(&all, node).await?.into_iter().find(drained) {
             None => Ok(()),
-            Some(server) => Err(self.failed(format!("{}/{} is still drained", server.backend, server.name))),
+            Some(server) => Err(self.failed(format!("{} is still drained", server.path()))),
         }
     }
 }

@@ -70,6 +70,16 @@ impl Sql {
         self
     }
 
+    /// Appends a character string as standard SQL and SQLite write it, a quote doubled. For ProxySQL's admin interface
+    /// alone: a server's `sql_mode` could read a backslash otherwise.
+    #[must_use]
+    pub fn plain(mut self, value: &str) -> Self {
+        self.text.push('\'');
+        self.text.push_str(&value.replace('\'', "''"));
+        self.text.push('\'');
+        self
+    }
+
     /// Appends a byte string as hex.
     #[must_use]
     pub fn bytes(mut self, value: &[u8]) -> Self {

@@ -104,10 +104,10 @@ pub fn drained(id: &JobId) -> Sql {
     Sql::new("SELECT node, proxies FROM `driftless`.`drain` WHERE job = ").string(&id.0).text(" ORDER BY node")
 }
 
-/// Every node that any job has taken out: job and node.
+/// Every node that any job has taken out: job, node and the proxies.
 #[must_use]
 pub fn all_drained() -> Sql {
-    Sql::new("SELECT job, node FROM `driftless`.`drain` ORDER BY job, node")
+    Sql::new("SELECT job, node, proxies FROM `driftless`.`drain` ORDER BY job, node")
 }
 
 /// Says that a node is about to be taken out.

@@ -22,6 +22,7 @@ pub mod innodb;
 pub mod journal;
 pub mod meaning;
 pub mod precheck;
+pub mod proxy;
 pub mod repair;
 pub mod session;
 pub mod steps;

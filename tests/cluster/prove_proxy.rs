@@ -216,11 +216,11 @@ async fn a_proxy_that_does_not_know_the_node_is_told_before_anything_is_changed(
         done(&ended, 3, &["proxy-unknown"], "unknown");
         let nobody = [&BUSY[..], &["--strategy", "rsu", "--haproxy", "/nowhere/h.sock"]].concat();
         let ended = Call::preferred(&test.nodes()[0], &table, ALTER, &nobody).end(RUN).await;
-        done(&ended, 1, &["failed to ask HAProxy at /nowhere/h.sock"], "no such socket");
+        done(&ended, 3, &["proxy-unusable", "failed to ask HAProxy at /nowhere/h.sock"], "no such socket");
         assert_eq!(job_on(&test.nodes()[0], &table).await, None, "there is no job");
         let other = [&BUSY[..], &["--strategy", "trigger-copy", "--haproxy", "/nowhere/h.sock"]].concat();
         let ended = Call::preferred(&test.nodes()[0], &table, ALTER, &other).end(RUN).await;
-        done(&ended, 2, &["are for --strategy rsu"], "another strategy");
+        done(&ended, 2, &["proxies are for --strategy rsu"], "another strategy");
     };
     test.bounded(LIMIT, work).await;
 }
