@@ -69,6 +69,11 @@ impl Front {
             proxies.push(Arc::new(Proxysql { server: Arc::new(AdminServer::new(&connection, &connection.endpoint)) }));
         }
         for settings in maxscale {
+            if settings.in_clear() {
+                Complaint::new(format!("the password for {} goes over the network in clear", settings.base))
+                    .with_remedy("https://, which MaxScale speaks with admin_ssl_key and admin_ssl_cert")
+                    .print();
+            }
             let password = settings.password.expose().to_owned();
             let login = Login { user: settings.user, password, ca: settings.ca };
             let rest = Rest::new(&settings.base, &login)

@@ -64,6 +64,15 @@ pub struct RestSettings {
     pub ca: Option<PathBuf>,
 }
 
+impl RestSettings {
+    /// Whether the password leaves this machine unencrypted.
+    #[must_use]
+    pub fn in_clear(&self) -> bool {
+        let local = ["http://localhost:", "http://127.", "http://[::1]:"];
+        self.base.starts_with("http://") && !local.iter().any(|start| self.base.starts_with(start))
+    }
+}
+
 impl ProxyLoginArgs {
     /// Where each ProxySQL is administered. Option files are those of the servers' connection.
     ///

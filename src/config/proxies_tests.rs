@@ -82,7 +82,8 @@ fn a_rest_api_is_named_by_its_url() {
         ("https://[::1]:99/", "https://[::1]:99", "IPv6, a port, a slash"),
     ];
     for (given, base, why) in cases {
-        assert_eq!(place.maxscale(&maxscale(given)).unwrap().base, base, "{why}");
+        let settings = place.maxscale(&maxscale(given)).unwrap();
+        assert_eq!((settings.base.as_str(), settings.in_clear()), (base, base == "http://h:8989"), "{why}");
     }
     let settings = place.maxscale(&maxscale("h")).unwrap();
     assert_eq!((settings.user.as_str(), settings.password.expose(), settings.ca), ("admin", "x", None));

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::error::Fault;
 use crate::ports::clock::Clock;
 use crate::ports::proxy::{Backend, Drains, Proxy, Stand};
@@ -14,8 +12,6 @@ use crate::ports::rolling::Rolling;
 const BACK: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// Between two looks whether a node that is altered is still out.
-const WATCH: Duration = Duration::from_secs(5);
 /// Between two attempts to put a node back.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -48,6 +44,16 @@ impl Draining {
 
     /// Takes a node out, or makes sure that it stays so, and passes once the proxies' connections to it are out of use.
     pub(super) async fn out(&self, node: &str) -> Result<(), Fault> {
+        self.hold(node).await?;
+        for proxy in &self.proxies {
+            proxy.let_go(self.node(node)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a node out of every proxy that it is not out of: one that was restarted has forgotten it, and who had taken it out
+    /// before may have put it back.
+    pub(super) async fn hold(&self, node: &str) -> Result<(), Fault> {
         if self.proxies.is_empty() {
             return Ok(());
         }
@@ -56,11 +62,7 @@ impl Draining {
         let known = now.take_if(|(out, _)| out == node).map_or_else(Vec::new, |(_, stands)| stands);
         *now = Some((node.to_owned(), known.clone()));
         self.keep_out(backend, &known).await?;
-        self.take(backend, known, &mut now).await?;
-        for proxy in &self.proxies {
-            proxy.let_go(backend).await?;
-        }
-        Ok(())
+        self.take(backend, known, &mut now).await
     }
 
     async fn keep_out(&self, node: &Backend, stands: &[Stand]) -> Result<(), Fault> {
@@ -85,11 +87,13 @@ impl Draining {
         self.drains.take_out(&node.name, &stands).await?;
         // Until the proxies say otherwise it may be out.
         *now = Some((node.name.clone(), stands.clone()));
-        for stand in &fresh {
+        let untouched = |place: usize| fresh.len() - place - 1;
+        for (place, stand) in fresh.iter().enumerate() {
             let Some(proxy) = self.proxy(stand) else { continue };
             let Err(fault) = proxy.drain(node, stand).await else { continue };
             // All or none. What can't be put back now is tried again at the end of the turn.
-            if self.undrain(node, &mut stands.iter().collect()).await.is_ok() {
+            let mut tried = stands.iter().take(stands.len() - untouched(place)).collect();
+            if self.undrain(node, &mut tried).await.is_ok() {
                 *now = None;
                 self.drains.put_back(&node.name).await?;
             }
@@ -104,24 +108,6 @@ impl Draining {
             proxy.is_out(self.node(node)?).await?;
         }
         Ok(())
-    }
-
-    /// Keeps the node out while it is altered, until `over`: a proxy that is restarted meanwhile has forgotten it. Never given
-    /// up half-way, so that nothing comes after it is put back.
-    pub(super) async fn keep(&self, node: &str, clock: &dyn Clock, over: &CancellationToken) {
-        loop {
-            tokio::select! {
-                () = over.cancelled() => return,
-                () = clock.sleep(WATCH) => {}
-            }
-            let now = self.now.lock().await;
-            if let (Some((out, stands)), Ok(backend)) = (now.as_ref(), self.node(node))
-                && out == node
-                && let Err(fault) = self.keep_out(backend, stands).await
-            {
-                tracing::warn!(node, %fault, "it can't be seen to that the node stays out of the proxy");
-            }
-        }
     }
 
     /// Puts it back into each, also when one of them fails; those that it is back in are left out of the list.

@@ -205,14 +205,15 @@ impl HeldJournal {
 
     async fn guarded(&self, statement: &crate::sql::Sql) -> Result<(), Fault> {
         let done = self.session.lock().await.write(statement).await?;
-        if done.affected == 1 {
-            return Ok(());
-        }
-        Err(Fault::Refused(Box::new(Reason::new(
+        if done.affected == 1 { Ok(()) } else { Err(self.taken()) }
+    }
+
+    fn taken(&self) -> Fault {
+        Fault::Refused(Box::new(Reason::new(
             ReasonCode::JobActive,
             format!("another process has taken job {}", self.id),
             "let that process go on; see `driftless status`",
-        ))))
+        )))
     }
 
     async fn chunks(&self) -> Result<Vec<Checkpoint>, Fault> {
@@ -328,8 +329,9 @@ impl Drains for HeldJournal {
     async fn take_out(&self, node: &str, of: &[Stand]) -> Result<(), Fault> {
         let lines: Result<Vec<String>, _> = of.iter().map(serde_json::to_string).collect();
         let lines = lines.map_err(|error| Fault::Failed(format!("failed to write what is to be put back: {error}")))?;
-        self.session.lock().await.write(&sql::drain(&self.id, node, &lines.join("\n"))).await?;
-        Ok(())
+        let row = sql::drain(&self.id, self.token, node, &lines.join("\n"));
+        // A row that is replaced counts twice.
+        if self.session.lock().await.write(&row).await?.affected > 0 { Ok(()) } else { Err(self.taken()) }
     }
 
     async fn put_back(&self, node: &str) -> Result<(), Fault> {

@@ -27,6 +27,8 @@ const AWAY_LIMIT: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(3);
 /// Between two looks whether the others still count the node whose turn it is as one of them.
 const MEMBER_LOOK: Duration = Duration::from_secs(5);
+/// Between two looks whether a node that is altered is still out of the proxies.
+const PROXY_LOOK: Duration = Duration::from_secs(5);
 /// Looks in a row in which a node must have something else before it is believed (3 s).
 const ODD_LOOKS: u32 = 12;
 
@@ -208,7 +210,25 @@ impl Turning {
             over.cancel();
             answer
         };
-        tokio::join!(altering, self.draining.keep(node, self.ports.clock.as_ref(), &over)).0
+        tokio::join!(altering, self.keep_out(node, &over)).0
+    }
+
+    /// Keeps the node out of the proxies while it is altered, until `over`. Never given up half-way, so that nothing comes after
+    /// it is put back; never done for a job that another process has.
+    async fn keep_out(&self, node: &str, over: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = self.ports.clock.sleep(PROXY_LOOK) => {}
+            }
+            let hold = async {
+                self.ports.journal.beat().await?;
+                self.draining.hold(node).await
+            };
+            if let Err(fault) = hold.await {
+                tracing::warn!(node, %fault, "it can't be seen to that the node stays out of the proxies");
+            }
+        }
     }
 
     /// Waits until that node may leave the cluster's pace.
@@ -243,6 +263,8 @@ impl Turning {
             return Err(Fault::Busy(why));
         }
         self.turns.well(node).await?;
+        // A job that was taken over while this process slept must take nobody out.
+        self.ports.journal.beat().await?;
         self.draining.out(node).await?;
         self.turns.free(node).await?;
         self.draining.is_out(node).await?;

@@ -249,7 +249,7 @@ impl Proxy for Maxscale {
             0 => Ok(()),
             used => {
                 let base = self.rest.base();
-                Err(Fault::Busy(format!("{used} connections of MaxScale at {base} to {} are open", node.name)))
+                Err(Fault::Busy(format!("MaxScale at {base} has connections to {} open: {used}", node.name)))
             }
         }
     }

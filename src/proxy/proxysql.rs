@@ -183,7 +183,7 @@ impl Proxysql {
         let remedy = if seen.own(&seen.runtime).next().is_some() {
             "it is in runtime_mysql_servers only: make mysql_servers the same (SAVE MYSQL SERVERS TO MEMORY)"
         } else {
-            "name servers in mysql_servers by the address that the node is reached at (--address-map tells of others)"
+            "name servers in mysql_servers by the address that driftless reaches the node at"
         };
         Err(unknown(&proxy, node, remedy))
     }
@@ -360,7 +360,7 @@ impl Proxy for Proxysql {
             return Ok(());
         }
         let at = self.server.address();
-        Err(Fault::Busy(format!("{used} connections of ProxySQL at {at} to {} are in use", node.name)))
+        Err(Fault::Busy(format!("ProxySQL at {at} has connections to {} in use: {used}", node.name)))
     }
 
     async fn undrain(&self, node: &Backend, stand: &Stand) -> Result<(), Fault> {

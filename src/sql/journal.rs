@@ -110,16 +110,15 @@ pub fn all_drained() -> Sql {
     Sql::new("SELECT job, node, proxies FROM `driftless`.`drain` ORDER BY job, node")
 }
 
-/// Says that a node is about to be taken out.
+/// Says that a node is about to be taken out; nothing happens when the lease is another's.
 #[must_use]
-pub fn drain(id: &JobId, node: &str, proxies: &str) -> Sql {
-    Sql::new("REPLACE INTO `driftless`.`drain` (job, node, proxies) VALUES (")
-        .string(&id.0)
-        .text(", ")
+pub fn drain(id: &JobId, token: u64, node: &str, proxies: &str) -> Sql {
+    let row = Sql::new("REPLACE INTO `driftless`.`drain` (job, node, proxies) SELECT id, ")
         .string(node)
         .text(", ")
         .string(proxies)
-        .text(")")
+        .text(" FROM `driftless`.`job`");
+    held(row, id, token)
 }
 
 /// Says that it is back.

@@ -246,7 +246,7 @@ async fn a_node_that_is_not_out_is_not_altered() {
             (edit.clone(), unedit, "would put that in force", "somebody's edits are not loaded yet"),
             (others("OFFLINE_SOFT"), others("ONLINE"), "is the only server of hostgroup 20", "nobody else reads"),
             (String::new(), String::new(), "made so by a monitor or a scheduler", "a scheduler makes it ONLINE"),
-            (String::new(), String::new(), "1 connections of ProxySQL", "a connection is in use"),
+            (String::new(), String::new(), "in use: 1", "a connection is in use"),
         ];
         for (make, unmake, says, why) in cases {
             proxy.run(&make);
