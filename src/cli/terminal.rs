@@ -46,6 +46,9 @@ pub(super) fn confirm(question: &str) -> Result<bool, CliError> {
 pub(super) fn trace() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    // What the HTTP client traces are requests as they are sent, passwords in them.
+    let quiet = ["ureq=off", "ureq_proto=off", "rustls=off"].iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, tracing_subscriber::EnvFilter::add_directive);
     drop(
         tracing_subscriber::fmt()
             .with_env_filter(filter)
