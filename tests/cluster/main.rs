@@ -31,6 +31,7 @@ mod inspect;
 mod mysql_online;
 mod mysql_refusals;
 mod mysql_trial;
+mod newer_galera;
 mod prove_control;
 mod prove_crash;
 mod prove_maint_mode;

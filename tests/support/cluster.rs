@@ -12,6 +12,7 @@ use driftless::ports::server::Server;
 use driftless_strategies::{Ident, TableName};
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::newer::Newer;
 use super::plain::PlainServer;
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
@@ -48,11 +49,21 @@ pub async fn exclusive() -> Exclusive {
 
 async fn running() -> &'static Cluster {
     let start = || async {
-        Cluster::start(Spec::galera(3))
+        Cluster::start(Spec { tree: chosen(), ..Spec::galera(3) })
             .await
             .unwrap_or_else(|error| panic!("start the test cluster: {error}\nwhat to do: {}", error.remedy()))
     };
     CLUSTER.get_or_init(start).await
+}
+
+/// `DRIFTLESS_TEST_CLUSTER=mariadb` runs all tests of the cluster on the newer MariaDB; else the machine's own is taken.
+fn chosen() -> Option<std::path::PathBuf> {
+    let wanted = std::env::var("DRIFTLESS_TEST_CLUSTER").unwrap_or_default();
+    match wanted.as_str() {
+        "" => None,
+        "mariadb" => Some(Newer::MariaDb.tree().expect("it was asked for by name")),
+        other => panic!("DRIFTLESS_TEST_CLUSTER={other}: only `mariadb` is known"),
+    }
 }
 
 impl TestCluster {
