@@ -1,7 +1,7 @@
 //! Shadow table, binlog stream, chunks, fenced switch.
 
 use crate::alter::Alter;
-use crate::choose::{Draft, Fit, Options, Strategy, is_set, not_built_yet};
+use crate::choose::{Draft, Fit, Options, Strategy, is_set};
 use crate::copy_steps::{self, By};
 use crate::facts::{Facts, Node, Topology};
 use crate::plan::{StrategyName, Work};
@@ -33,8 +33,11 @@ impl Strategy for BinlogStream {
                 ));
             }
         }
-        reasons.push(not_built_yet("follow the binlog"));
         let (copy, mut remarks) = judge_copy(facts, alter, wishes, By::Stream, reasons)?;
+        if wishes.force != Some(StrategyName::BinlogStream) {
+            let what = "it is new, and used only where it is asked for";
+            return Err(vec![Reason::new(Code::NotAsked, what, "--strategy binlog-stream")]);
+        }
         remarks.extend(soft(facts, alter));
         remarks.extend(copy_steps::remarks(facts, wishes, By::Stream));
         Ok(Fit { work: Work::Stream(copy), remarks })

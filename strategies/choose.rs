@@ -189,15 +189,6 @@ fn nodes(facts: &Facts) -> Vec<PlanNode> {
     facts.nodes.iter().map(plan_node).collect()
 }
 
-/// The verdict of a strategy whose engine is still to come.
-pub(crate) fn not_built_yet(what: &str) -> Reason {
-    Reason::new(
-        Code::NotBuiltYet,
-        format!("this version can't {what} yet"),
-        "nothing to do: driftless takes the next strategy that fits",
-    )
-}
-
 /// Which nodes, as a sentence has it.
 pub(crate) fn on(names: &[&str], facts: &Facts) -> String {
     if names.len() > 1 && names.len() == facts.nodes.len() { "every node".to_owned() } else { list(names) }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use driftless_strategies::facts::Node;
 use driftless_strategies::plan::Step;
-use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, trigger_copy};
+use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, Work, trigger_copy};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -16,19 +16,25 @@ use super::proxies::Front;
 use crate::config::SystemClock;
 use crate::copy::sizer;
 use crate::copy::table::{Kept, Setting, TableRows};
+use crate::cutover::closing::{self, Ground};
 use crate::cutover::objects::{Site, TableObjects};
 use crate::discover::Sighting;
+use crate::engine::following::Follow;
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{CatalogShapes, Outlook, expectation};
 use crate::engine::{Engine, Options, Ports};
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
-use crate::ports::members::Discovered;
+use crate::ports::journal::JobId;
+use crate::ports::members::{Discovered, Member};
+use crate::ports::nodes::Nodes;
 use crate::ports::report::Reporter;
 use crate::ports::server::Server;
+use crate::ports::syncing::Syncing;
 use crate::report::Complaint;
 use crate::sql::catalog_table::Dialect;
 use crate::sql::checksum::{Digest, RowHash};
+use crate::sql::meaning::Names;
 use crate::throttle::{Ceiling, Limits, Role, Sampler, StatusLimit, Throttle, Watch};
 
 /// Fewest rows in a chunk.
@@ -140,38 +146,62 @@ pub(super) fn engine(
     };
     let servers: Vec<Arc<dyn Server>> =
         parts.discovered.members.iter().map(|member| Arc::clone(&member.server)).collect();
+    let kept = if matches!(plan.work, Work::Stream(_)) { Kept::ByStream } else { Kept::ByTriggers };
     let spec = Arc::new(spec);
+    let site = site(parts.pace.lock_wait, &entry, Arc::clone(&spec), servers, &first.node);
+    let objects = Arc::new(TableObjects::new(site));
+    let rows = Arc::new(TableRows::new(Setting {
+        server: Arc::clone(&first.server),
+        others: others(parts.discovered),
+        flavour: first.node.flavour,
+        job: entry.job.id.clone(),
+        spec: Arc::clone(&spec),
+        digest: Arc::new(Digest {
+            hash: RowHash::of(first.node.flavour, first.node.version),
+            source: parts.source.columns.clone(),
+        }),
+        row_lock_wait: ROW_LOCK_WAIT,
+        kept,
+    }));
+    let nodes = Arc::new(outlook(parts, plan, Arc::clone(&spec)));
     let ports = Ports {
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
-        objects: Arc::new(TableObjects::new(site(
-            parts.pace.lock_wait,
-            &entry,
-            Arc::clone(&spec),
-            servers,
-            &first.node,
-        ))),
-        rows: Arc::new(TableRows::new(Setting {
-            server: Arc::clone(&first.server),
-            others: others(parts.discovered),
-            flavour: first.node.flavour,
-            job: entry.job.id.clone(),
-            spec: Arc::clone(&spec),
-            digest: Arc::new(Digest {
-                hash: RowHash::of(first.node.flavour, first.node.version),
-                source: parts.source.columns.clone(),
-            }),
-            row_lock_wait: ROW_LOCK_WAIT,
-            kept: Kept::ByTriggers,
-        })),
-        nodes: Arc::new(outlook(parts, plan, Arc::clone(&spec))),
+        follow: match kept {
+            Kept::ByTriggers => None,
+            Kept::ByStream => Some(follow(parts, first, &entry.job.id, &spec, &objects, &nodes, &rows)?),
+        },
+        objects,
+        rows,
+        nodes,
         pace: throttle(parts, sampler),
         journal: Arc::new(HeldJournal::new(Arc::clone(&first.server), &entry)),
         reporter: Arc::clone(&parts.reporter),
         hold: hold(parts.postpone.clone()),
         respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
-        follow: None,
     };
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
+}
+
+/// What brings changes from the binlog into the shadow, and keeps writers away for the switch.
+fn follow(
+    parts: &Parts<'_>,
+    first: &Member,
+    job: &JobId,
+    spec: &Arc<CopySpec>,
+    objects: &Arc<TableObjects>,
+    nodes: &Arc<Outlook>,
+    rows: &Arc<TableRows>,
+) -> Result<Follow, CliError> {
+    let Some(changes) = first.server.changes(spec, &parts.source) else {
+        return Err(CliError::Surroundings(format!("{} has no binlog that can be read", first.server.address())));
+    };
+    let ground = Ground {
+        objects: Arc::clone(objects),
+        nodes: Arc::clone(nodes) as Arc<dyn Nodes>,
+        clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
+    };
+    let cutover = closing::by_server(ground, &parts.discovered.topology, first.node.flavour, first.node.version);
+    Ok(Follow { changes, syncing: Arc::clone(rows) as Arc<dyn Syncing>, names: Names::of(job, spec), cutover })
 }
 
 /// The sampler with the user's ceiling.

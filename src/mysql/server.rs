@@ -1,20 +1,26 @@
 //! Opens sessions on one server.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use driftless_strategies::{CopySpec, TableShape};
 use mysql_async::{Conn, Opts};
 
 use crate::config::{Connection, Endpoint, TlsMode};
 use crate::mysql::about::About;
+use crate::mysql::changes::MysqlChanges;
 use crate::mysql::classify::classify;
 use crate::mysql::rescue::Rescue;
 use crate::mysql::session::MysqlSession;
 use crate::mysql::statement::{UnderWay, Want, ask, words};
 use crate::mysql::tls;
+use crate::ports::changes::Changes;
 use crate::ports::server::{ErrorKind, Row, Server, ServerError, Session};
 use crate::sql::{Sql, session};
 
+/// How often a quiet binlog says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The server's answer to a variable that its version does not have.
 const UNKNOWN_VARIABLE: u16 = 1193;
 
@@ -194,5 +200,17 @@ impl Server for MysqlServer {
 
     fn address(&self) -> &str {
         &self.address
+    }
+
+    fn changes(&self, spec: &CopySpec, source: &TableShape) -> Option<Arc<dyn Changes>> {
+        let same = Self {
+            address: self.address.clone(),
+            ways: self.ways.clone(),
+            way: AtomicUsize::new(self.way.load(Ordering::Relaxed)),
+            connect_timeout: self.connect_timeout,
+            tls_mode: self.tls_mode,
+            under_way: self.under_way.clone(),
+        };
+        Some(Arc::new(MysqlChanges::new(Arc::new(same), spec.clone(), source.clone(), HEARTBEAT)))
     }
 }

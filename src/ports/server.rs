@@ -1,7 +1,11 @@
 //! A server that speaks SQL, one connection at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_strategies::{CopySpec, TableShape};
+
+use super::changes::Changes;
 use crate::error::{Fault, Remedy};
 use crate::sql::Sql;
 
@@ -130,4 +134,8 @@ pub trait Server: Send + Sync {
     async fn connect(&self) -> Result<Box<dyn Session>, ServerError>;
     /// `host:port`, or the socket's path.
     fn address(&self) -> &str;
+    /// Its binlog, as far as it is about the table of that copy; `None` from what is no server of its own.
+    fn changes(&self, _spec: &CopySpec, _source: &TableShape) -> Option<Arc<dyn Changes>> {
+        None
+    }
 }

@@ -24,13 +24,8 @@ pub fn remove(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
         return None;
     }
     // With a table list, because only that takes an index hint: a table without statistics would be read whole.
-    let mut sql = Sql::new("DELETE d").sql(&from_alias(spec));
-    sql = sql.text(" WHERE ").sql(&among(spec, Side::Shadow, keys));
-    Some(sql)
-}
-
-fn from_alias(spec: &CopySpec) -> Sql {
-    Sql::new(" FROM ").table(&spec.shadow).text(" AS d FORCE INDEX (").name(Side::Shadow.index(spec)).text(")")
+    let rows = from_where(spec, Side::Shadow, &among(spec, Side::Shadow, keys));
+    Some(Sql::new("DELETE ").table(&spec.shadow).sql(&rows))
 }
 
 /// Reads rows anew that may be there; `None` when all are gone. Under a collation a gone key may be another's spelling.

@@ -16,17 +16,23 @@ const ALTER: &str = "ADD COLUMN channel VARCHAR(20) NOT NULL DEFAULT 'web', MODI
 #[tokio::test]
 async fn no_row_is_lost_or_brought_back_by_writers_on_all_nodes() {
     let test = shared().await;
-    test.bounded(LIMIT, race(&test)).await;
+    test.bounded(LIMIT, race(&test, "trigger-copy")).await;
 }
 
-async fn race(test: &TestCluster) {
+#[tokio::test]
+async fn no_row_is_lost_when_changes_come_from_the_binlog() {
+    let test = shared().await;
+    test.bounded(LIMIT, race(&test, "binlog-stream")).await;
+}
+
+async fn race(test: &TestCluster, strategy: &str) {
     let servers = test.servers();
     let loaded = load(servers[0].as_ref(), &test.table("orders"), 50_000).await.unwrap();
     let mut ledger = Ledger::new(loaded.last_id());
     let writers = RoughWriters::start(&servers, &loaded.table, &ledger, 2, Duration::ZERO, 1);
     let pace = ["--max-rows-per-second", "2200", "--chunk-rows", "150", "--max-flow-control-paused", "0.5"];
     let began = tokio::time::Instant::now();
-    let mut call = Call::run(&test.nodes()[0], &loaded.table.to_string(), ALTER, &pace);
+    let mut call = Call::by(strategy, &test.nodes()[0], &loaded.table.to_string(), ALTER, &pace);
     let mut first = None;
     while let Some(event) = call.event(|line| line["event"] == "progress").await {
         // Loaded ids are four apart, so this is about the id that is being copied.

@@ -69,7 +69,12 @@ impl Call {
 
     /// `run` of a change by a copy, asking nothing: what these tests prove is the copy, whatever would be faster.
     pub fn run(node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
-        let change = ["run", "--yes", "--table", table, "--alter", alter, "--strategy", "trigger-copy"];
+        Self::by("trigger-copy", node, table, alter, more)
+    }
+
+    /// `run` of a change by that strategy, asking nothing.
+    pub fn by(strategy: &str, node: &NodeProcess, table: &str, alter: &str, more: &[&str]) -> Self {
+        let change = ["run", "--yes", "--table", table, "--alter", alter, "--strategy", strategy];
         Self::start(node, &[&change, more].concat())
     }
 
