@@ -56,7 +56,10 @@ pub(crate) async fn run(tool: Tool, ground: &Ground, driftless: &Path, more: &st
         Tool::Driftless => {
             let mut command = Command::new(driftless);
             command.args(["run", "--host", "127.0.0.1", "--port", &port.to_string(), "--user", "root"]);
-            command.args(["--table", "bench.sbtest1", "--alter", CHANGE, "--strategy", "trigger-copy"]);
+            command.args(["--table", "bench.sbtest1", "--alter", CHANGE]);
+            if !more.contains("--strategy") {
+                command.args(["--strategy", "trigger-copy"]);
+            }
             command.args(["--yes", "--format", "json"]).args(more.split_whitespace());
             let ran = watch(command).await?;
             Ok(timed(ran, &copying_of_ours))

@@ -55,6 +55,7 @@ async fn reach(point: Point, call: &mut Call, test: &TestCluster) -> bool {
 /// One table under writers; each kill begins on a table that is whole and ends with one.
 struct Trial<'a> {
     test: &'a TestCluster,
+    strategy: &'static str,
     loaded: Loaded,
     ledger: Ledger,
     round: u64,
@@ -64,9 +65,13 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     async fn new(test: &'a TestCluster) -> Self {
+        Self::by("trigger-copy", test).await
+    }
+
+    async fn by(strategy: &'static str, test: &'a TestCluster) -> Self {
         let loaded = load(test.servers()[0].as_ref(), &test.table("orders"), ROWS).await.unwrap();
         let ledger = Ledger::new(loaded.last_id());
-        Self { test, loaded, ledger, round: 0, killed: 0 }
+        Self { test, strategy, loaded, ledger, round: 0, killed: 0 }
     }
 
     fn table(&self) -> String {
@@ -89,7 +94,7 @@ impl<'a> Trial<'a> {
 
     /// Starts a run and kills it there; the job's id, or the exit code when it was through before.
     async fn kill(&mut self, point: Point, alter: &str) -> Result<Option<String>, i32> {
-        let mut call = Call::run(&self.test.nodes()[0], &self.table(), alter, &PACE);
+        let mut call = Call::by(self.strategy, &self.test.nodes()[0], &self.table(), alter, &PACE);
         reach(point, &mut call, self.test).await;
         call.kill9();
         let ended = call.end(RUN).await;
@@ -114,7 +119,7 @@ impl<'a> Trial<'a> {
                 None if self.test.columns(&self.loaded.table).await.contains(&column) => {
                     return self.proven(writers, &format!("{point:?}, done")).await;
                 }
-                None => Call::run(&node, &self.table(), &alter, &PACE),
+                None => Call::by(self.strategy, &node, &self.table(), &alter, &PACE),
             };
             let ended = call.end(RUN).await;
             assert_eq!(ended.code, Some(0), "{point:?}, resumed: {:?}\n{}", ended.last("ended"), ended.said);
@@ -211,6 +216,60 @@ async fn a_run_killed_anywhere_is_aborted_and_nothing_is_left() {
         eprintln!("{} of {} kills found it running", trial.killed, points.len());
         // A slow machine may kill a run that is over; most must be under way.
         assert!(trial.killed >= 7, "only {} kills found it running", trial.killed);
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+#[tokio::test]
+async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_resumed() {
+    let test = shared().await;
+    let work = async {
+        let mut trial = Trial::by("binlog-stream", &test).await;
+        let points = [
+            Point::Phase("shadowing", 8),
+            Point::Phase("arming", 5),
+            Point::Copied(30),
+            Point::Copied(85),
+            Point::Phase("verifying", 30),
+            Point::Phase("holding", 0),
+            Point::Phase("switching", 0),
+            Point::Triggers(1),
+            Point::Triggers(2),
+            Point::Triggers(3),
+            Point::Phase("switching", 40),
+            Point::Phase("switching", 70),
+            Point::Phase("finishing", 0),
+        ];
+        for point in points {
+            trial.killed_and_resumed(point).await;
+        }
+        eprintln!("{} of {} kills found it running", trial.killed, points.len());
+        assert!(trial.killed >= 8, "only {} kills found it running", trial.killed);
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+#[tokio::test]
+async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_aborted() {
+    let test = shared().await;
+    let work = async {
+        let mut trial = Trial::by("binlog-stream", &test).await;
+        let points = [
+            Point::Phase("arming", 0),
+            Point::Copied(50),
+            Point::Phase("verifying", 10),
+            Point::Phase("switching", 5),
+            Point::Triggers(1),
+            Point::Triggers(2),
+            Point::Triggers(3),
+            Point::Phase("switching", 60),
+            Point::Phase("finishing", 0),
+        ];
+        for point in points {
+            trial.killed_and_aborted(point).await;
+        }
+        eprintln!("{} of {} kills found it running", trial.killed, points.len());
+        assert!(trial.killed >= 5, "only {} kills found it running", trial.killed);
     };
     test.bounded(LIMIT, work).await;
 }
