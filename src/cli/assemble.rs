@@ -15,6 +15,7 @@ use super::error::CliError;
 use super::proxies::Front;
 use crate::config::SystemClock;
 use crate::copy::sizer;
+use crate::copy::slot::Slots;
 use crate::copy::table::{Kept, Setting, TableRows};
 use crate::cutover::closing::{self, Ground};
 use crate::cutover::objects::{Site, TableObjects};
@@ -146,7 +147,8 @@ pub(super) fn engine(
     };
     let servers: Vec<Arc<dyn Server>> =
         parts.discovered.members.iter().map(|member| Arc::clone(&member.server)).collect();
-    let kept = if matches!(plan.work, Work::Stream(_)) { Kept::ByStream } else { Kept::ByTriggers };
+    let streams = matches!(plan.work, Work::Stream(_));
+    let kept = if streams { Kept::ByStream(Slots::new(entry.token())) } else { Kept::ByTriggers };
     let spec = Arc::new(spec);
     let site = site(parts.pace.lock_wait, &entry, Arc::clone(&spec), servers, &first.node);
     let objects = Arc::new(TableObjects::new(site));
@@ -166,10 +168,7 @@ pub(super) fn engine(
     let nodes = Arc::new(outlook(parts, plan, Arc::clone(&spec)));
     let ports = Ports {
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
-        follow: match kept {
-            Kept::ByTriggers => None,
-            Kept::ByStream => Some(follow(parts, first, &entry.job.id, &spec, &objects, &nodes, &rows)?),
-        },
+        follow: if streams { Some(follow(parts, first, &entry.job.id, &spec, &objects, &nodes, &rows)?) } else { None },
         objects,
         rows,
         nodes,

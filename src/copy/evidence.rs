@@ -18,7 +18,7 @@ pub(super) async fn of(setting: &Setting, session: &mut KeptSession, range: &Ran
     let table = &setting.spec.source;
     if error.kind == ErrorKind::Duplicate || error.code == TWO_ROWS {
         let rows = duplicates(setting, session, range).await;
-        if rows.is_empty() && setting.kept == Kept::ByStream {
+        if rows.is_empty() && matches!(setting.kept, Kept::ByStream(_)) {
             // A value that has gone to another row since: the shadow hears of it a little later.
             return Fault::Busy(error.to_string());
         }

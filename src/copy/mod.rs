@@ -7,6 +7,7 @@
 mod applied;
 mod evidence;
 pub mod sizer;
+pub mod slot;
 mod syncer;
 pub mod table;
 mod worker;

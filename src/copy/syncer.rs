@@ -3,11 +3,12 @@
 use driftless_strategies::Flavour;
 
 use super::evidence;
-use super::table::Setting;
+use super::slot::{Slot, Unmarked, deposed};
+use super::table::{Kept, Setting};
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::rows::{Bound, Range};
-use crate::ports::server::{ErrorKind, Row, ServerError};
+use crate::ports::server::{ErrorKind, Row};
 use crate::ports::syncing::{Syncer, Touched};
 use crate::sql::copy::transaction;
 use crate::sql::{self, Sql};
@@ -18,14 +19,15 @@ pub(super) struct RowSyncer {
     session: KeptSession,
     /// Seconds that the session now waits for a row lock; `None` when not set yet.
     waits: Option<u64>,
+    slot: Slot,
 }
 
 impl RowSyncer {
     pub(super) fn new(setting: Setting) -> Self {
-        Self { session: setting.writer(), setting, waits: None }
+        Self { session: setting.writer(), setting, waits: None, slot: Slot::default() }
     }
 
-    async fn change(&mut self, touched: &[Touched], patient: bool) -> Result<(), ServerError> {
+    async fn change(&mut self, touched: &[Touched], patient: bool) -> Result<(), Unmarked> {
         let spec = self.setting.spec.clone();
         let longest = self.setting.row_lock_wait.as_secs().max(1);
         let seconds = if patient || self.setting.flavour != Flavour::MariaDb { longest } else { 0 };
@@ -34,10 +36,14 @@ impl RowSyncer {
             self.waits = Some(seconds);
         }
         self.session.write(&transaction::start()).await?;
+        if let Kept::ByStream(slots) = &self.setting.kept {
+            self.slot.mark(&mut self.session, &self.setting.job, slots).await?;
+        }
         for statement in [sql::sync::remove(&spec, touched), sql::sync::bring(&spec, touched)].into_iter().flatten() {
             self.session.write(&statement).await?;
         }
-        self.session.write(&transaction::commit()).await.map(drop)
+        self.session.write(&transaction::commit()).await?;
+        Ok(())
     }
 
     /// Leaves no transaction open, whatever state the connection is in.
@@ -65,7 +71,14 @@ impl RowSyncer {
 #[async_trait::async_trait]
 impl Syncer for RowSyncer {
     async fn sync(&mut self, touched: &[Touched], patient: bool, explain: bool) -> Result<(), Fault> {
-        let Err(error) = self.change(touched, patient).await else { return Ok(()) };
+        let error = match self.change(touched, patient).await {
+            Ok(()) => return Ok(()),
+            Err(Unmarked::Server(error)) => error,
+            Err(Unmarked::Deposed) => {
+                self.abandon().await;
+                return Err(deposed(&self.setting.job));
+            }
+        };
         if matches!(error.kind, ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost) {
             self.session.forget();
             self.waits = None;

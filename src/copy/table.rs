@@ -7,6 +7,7 @@ use driftless_strategies::Flavour;
 use driftless_strategies::plan::CopySpec;
 use tokio::sync::Mutex;
 
+use super::slot::Slots;
 use super::syncer::RowSyncer;
 use super::worker::Worker;
 use crate::error::Fault;
@@ -40,12 +41,12 @@ pub struct Setting {
 }
 
 /// How changes of the source come into the shadow while rows are copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Kept {
     /// By triggers, in the application's own transactions: what is there is in step.
     ByTriggers,
-    /// From the binlog, a little later: what is there may be old.
-    ByStream,
+    /// From the binlog, a little later: what is there may be old. Every write is marked.
+    ByStream(Slots),
 }
 
 impl Setting {
@@ -104,7 +105,7 @@ impl Rows for TableRows {
     }
 
     async fn conflicts(&self) -> Result<Vec<String>, Fault> {
-        if self.setting.kept == Kept::ByStream {
+        if matches!(self.setting.kept, Kept::ByStream(_)) {
             return Ok(Vec::new());
         }
         let rows = self.reader.lock().await.read(&sql::copy::conflicts(&self.setting.job)).await?;
@@ -112,7 +113,7 @@ impl Rows for TableRows {
     }
 
     async fn close_gate(&self) -> Result<bool, Fault> {
-        if self.setting.kept == Kept::ByStream {
+        if matches!(self.setting.kept, Kept::ByStream(_)) {
             return Ok(true);
         }
         let mut reader = self.reader.lock().await;
@@ -130,7 +131,7 @@ impl Rows for TableRows {
     }
 
     async fn open_gate(&self) -> Result<(), Fault> {
-        if self.setting.kept == Kept::ByStream {
+        if matches!(self.setting.kept, Kept::ByStream(_)) {
             return Ok(());
         }
         self.reader.lock().await.write(&sql::journal::open_gate(&self.setting.job)).await?;
@@ -140,6 +141,11 @@ impl Rows for TableRows {
 
 #[async_trait::async_trait]
 impl Syncing for TableRows {
+    async fn take_over(&self) -> Result<(), Fault> {
+        self.reader.lock().await.write(&sql::sync::close_slots(&self.setting.job)).await?;
+        Ok(())
+    }
+
     async fn syncer(&self) -> Result<Box<dyn Syncer>, Fault> {
         Ok(Box::new(RowSyncer::new(self.setting.clone())))
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use driftless_strategies::verdict::ReasonCode;
-use driftless_strategies::{Flavour, Reason};
+use driftless_strategies::Flavour;
 use futures_util::future::join_all;
 
 use super::applied::Other;
 use super::evidence;
+use super::slot::{Slot, Unmarked, deposed};
 use super::table::{Kept, Setting};
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
@@ -26,12 +26,13 @@ pub(super) struct Worker {
     others: Vec<Other>,
     /// Seconds that the session now waits for a row lock; `None` when not set yet.
     waits: Option<u64>,
+    slot: Slot,
 }
 
 impl Worker {
     pub(super) fn new(setting: Setting) -> Self {
         let others = setting.others.iter().map(|server| Other::new(Arc::clone(server), setting.flavour)).collect();
-        Self { session: setting.writer(), others, setting, waits: None }
+        Self { session: setting.writer(), others, setting, waits: None, slot: Slot::default() }
     }
 
     async fn set_wait(&mut self, patient: bool) -> Result<(), ServerError> {
@@ -47,10 +48,13 @@ impl Worker {
     /// Everything before COMMIT: whatever fails here has not happened.
     async fn insert(&mut self, chunk: &Chunk) -> Result<u64, Failure> {
         self.session.write(&transaction::start()).await?;
+        if let Kept::ByStream(slots) = &self.setting.kept {
+            self.slot.mark(&mut self.session, &self.setting.job, slots).await?;
+        }
         let (spec, range) = (&self.setting.spec, &chunk.range);
         let statement = match self.setting.kept {
             Kept::ByTriggers => sql::copy::copy_chunk(spec, range),
-            Kept::ByStream => sql::copy::overwrite_chunk(spec, range),
+            Kept::ByStream(_) => sql::copy::overwrite_chunk(spec, range),
         };
         let done = self.session.write(&statement).await?;
         if chunk.part == Part::Last {
@@ -93,6 +97,15 @@ enum Failure {
     Taken,
 }
 
+impl From<Unmarked> for Failure {
+    fn from(unmarked: Unmarked) -> Self {
+        match unmarked {
+            Unmarked::Server(error) => Self::Server(error),
+            Unmarked::Deposed => Self::Taken,
+        }
+    }
+}
+
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self::Server(error)
@@ -110,11 +123,7 @@ impl RowWorker for Worker {
             Ok(rows) => rows,
             Err(Failure::Taken) => {
                 self.abandon().await;
-                return Err(Fault::Refused(Box::new(Reason::new(
-                    ReasonCode::JobActive,
-                    format!("another process copies chunks of job {}", self.setting.job),
-                    "let that process go on; see `driftless status`",
-                ))));
+                return Err(deposed(&self.setting.job));
             }
             Err(Failure::Server(error))
                 if matches!(error.kind, ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost) =>

@@ -14,7 +14,7 @@ use crate::ports::objects::Keep;
 use crate::ports::proxy::{Drains, Stand};
 use crate::ports::rows::Bound;
 use crate::ports::server::{ErrorKind, Row, Server};
-use crate::sql::journal as sql;
+use crate::sql::{journal as sql, sync};
 
 /// How long a lease lasts without being renewed: ten beats.
 pub const LEASE: Duration = Duration::from_secs(20);
@@ -383,7 +383,11 @@ impl Journal for HeldJournal {
         for statement in sql::forget(&self.id) {
             session.write(&statement).await?;
         }
-        Ok(())
+        match session.write(&sync::close_slots(&self.id)).await {
+            // A journal of an older version has no such table.
+            Err(error) if error.kind != ErrorKind::Missing => Err(error.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     async fn beat(&self) -> Result<Wishes, Fault> {

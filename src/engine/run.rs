@@ -315,6 +315,8 @@ impl Engine {
             };
             Follower::start(follow.clone(), around)
         };
+        self.ordered(at, "taking over", Guard::None, || follow.syncing.take_over()).await?;
+        self.ordered(at, "waiting for all nodes", Guard::None, || self.ports.nodes.barrier()).await?;
         let follower = self.ordered(at, "opening the binlog", Guard::None, start).await?;
         self.follower = Some(Arc::new(follower));
         Ok(())

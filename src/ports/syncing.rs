@@ -50,6 +50,12 @@ pub trait Syncer: Send {
 /// Opens such connections.
 #[async_trait::async_trait]
 pub trait Syncing: Send + Sync {
+    /// From when this is committed on a node, nothing that an earlier process of the job sent can change the shadow there
+    /// any more.
+    ///
+    /// # Errors
+    /// `Busy` or `Failed`.
+    async fn take_over(&self) -> Result<(), Fault>;
     /// A connection of its own.
     ///
     /// # Errors

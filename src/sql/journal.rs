@@ -25,7 +25,7 @@ pub fn read_bound(text: &str) -> Option<Bound> {
 }
 
 /// The names of the journal's tables.
-pub const TABLES: [&str; 5] = ["job", "chunk", "conflict", "gate", "drain"];
+pub const TABLES: [&str; 6] = ["job", "chunk", "conflict", "gate", "drain", "slot"];
 
 /// Tables of the journal that are there.
 #[must_use]
@@ -93,6 +93,14 @@ pub fn create_table(name: &str) -> Option<Sql> {
              node VARCHAR(180) COLLATE utf8mb4_bin NOT NULL, \
              proxies TEXT NOT NULL, \
              PRIMARY KEY (job, node)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+        )),
+        "slot" => Some(Sql::new(
+            "CREATE TABLE IF NOT EXISTS `driftless`.`slot` (\
+             job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, \
+             number BIGINT UNSIGNED NOT NULL, \
+             token BIGINT UNSIGNED NOT NULL, \
+             turns BIGINT UNSIGNED NOT NULL, \
+             PRIMARY KEY (job, number)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         _ => None,
     }

@@ -5,6 +5,7 @@ use driftless_strategies::plan::{CopySpec, Literal};
 use super::Sql;
 use super::checksum::Digest;
 use super::copy::{Side, among, from_source, from_where, key_expressions, within};
+use crate::ports::journal::JobId;
 use crate::ports::rows::{Bound, Range};
 use crate::ports::syncing::{Last, Touched};
 
@@ -39,6 +40,36 @@ pub fn bring(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
     let verb = if spec.new_unique.is_empty() { "REPLACE INTO " } else { "INSERT INTO " };
     let rows = from_where(spec, Side::Source, &among(spec, Side::Source, keys));
     Some(from_source(spec, verb, &rows))
+}
+
+/// Changes the row of a connection, in each of its transactions.
+#[must_use]
+pub fn mark(job: &JobId, slot: u64, token: u64) -> Sql {
+    Sql::new("UPDATE `driftless`.`slot` SET turns = turns + 1 WHERE job = ")
+        .string(&job.0)
+        .text(" AND number = ")
+        .number(slot)
+        .text(" AND token = ")
+        .number(token)
+}
+
+/// Makes that row, for the holder of the lease only.
+#[must_use]
+pub fn open_slot(job: &JobId, slot: u64, token: u64) -> Sql {
+    Sql::new("INSERT INTO `driftless`.`slot` (job, number, token, turns) SELECT id, ")
+        .number(slot)
+        .text(", ")
+        .number(token)
+        .text(", 0 FROM `driftless`.`job` WHERE id = ")
+        .string(&job.0)
+        .text(" AND token = ")
+        .number(token)
+}
+
+/// Deletes the rows of whoever worked on the job.
+#[must_use]
+pub fn close_slots(job: &JobId) -> Sql {
+    Sql::new("DELETE FROM `driftless`.`slot` WHERE job = ").string(&job.0)
 }
 
 /// Keys whose rows are on one side only or differ, among those given.
