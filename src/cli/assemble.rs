@@ -199,7 +199,7 @@ fn follow(
         nodes: Arc::clone(nodes) as Arc<dyn Nodes>,
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
     };
-    let cutover = closing::by_server(ground, &parts.discovered.topology, first.node.flavour, first.node.version);
+    let cutover = closing::by_topology(ground, &parts.discovered.topology);
     Ok(Follow { changes, syncing: Arc::clone(rows) as Arc<dyn Syncing>, names: Names::of(job, spec), cutover })
 }
 

@@ -9,7 +9,7 @@ use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::rows::{Bound, Range};
 use crate::ports::server::{ErrorKind, Row};
-use crate::ports::syncing::{Syncer, Touched};
+use crate::ports::syncing::{Reading, Syncer, Touched};
 use crate::sql::copy::transaction;
 use crate::sql::{self, Sql};
 
@@ -27,10 +27,10 @@ impl RowSyncer {
         Self { session: setting.writer(), setting, waits: None, slot: Slot::default() }
     }
 
-    async fn change(&mut self, touched: &[Touched], patient: bool) -> Result<(), Unmarked> {
+    async fn change(&mut self, touched: &[Touched], reading: Reading) -> Result<(), Unmarked> {
         let spec = self.setting.spec.clone();
         let longest = self.setting.row_lock_wait.as_secs().max(1);
-        let seconds = if patient || self.setting.flavour != Flavour::MariaDb { longest } else { 0 };
+        let seconds = if reading == Reading::Patient || self.setting.flavour != Flavour::MariaDb { longest } else { 0 };
         if self.waits != Some(seconds) {
             self.session.write(&transaction::row_lock_wait(seconds)).await?;
             self.waits = Some(seconds);
@@ -39,7 +39,11 @@ impl RowSyncer {
         if let Kept::ByStream(slots) = &self.setting.kept {
             self.slot.mark(&mut self.session, &self.setting.job, slots).await?;
         }
-        for statement in [sql::sync::remove(&spec, touched), sql::sync::bring(&spec, touched)].into_iter().flatten() {
+        for statement in
+            [sql::sync::remove(&spec, touched), sql::sync::bring(&spec, touched, reading != Reading::Unlocked)]
+                .into_iter()
+                .flatten()
+        {
             self.session.write(&statement).await?;
         }
         self.session.write(&transaction::commit()).await?;
@@ -70,8 +74,8 @@ impl RowSyncer {
 
 #[async_trait::async_trait]
 impl Syncer for RowSyncer {
-    async fn sync(&mut self, touched: &[Touched], patient: bool, explain: bool) -> Result<(), Fault> {
-        let error = match self.change(touched, patient).await {
+    async fn sync(&mut self, touched: &[Touched], reading: Reading, explain: bool) -> Result<(), Fault> {
+        let error = match self.change(touched, reading).await {
             Ok(()) => return Ok(()),
             Err(Unmarked::Server(error)) => error,
             Err(Unmarked::Deposed) => {

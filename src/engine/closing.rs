@@ -59,10 +59,10 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
         return engine.ports.objects.switch().await;
     };
     catch_up(engine, &follower).await?;
-    let hurry = Hurry::begin(&follower);
     let mut closed = follow.cutover.close(WORK).await?;
+    let still = Still::begin(&follower);
     let last = finish(engine, &follower, closed.as_mut()).await;
-    drop(hurry);
+    drop(still);
     match last {
         Ok(number) => {
             engine.last_change = Some(number);
@@ -77,19 +77,19 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
     }
 }
 
-/// Appliers work without pause until it is dropped.
-struct Hurry(Arc<Follower>);
+/// Nobody writes until it is dropped.
+struct Still(Arc<Follower>);
 
-impl Hurry {
+impl Still {
     fn begin(follower: &Arc<Follower>) -> Self {
-        follower.hurry(true);
+        follower.still(true);
         Self(Arc::clone(follower))
     }
 }
 
-impl Drop for Hurry {
+impl Drop for Still {
     fn drop(&mut self) {
-        self.0.hurry(false);
+        self.0.still(false);
     }
 }
 

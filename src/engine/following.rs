@@ -22,7 +22,7 @@ use crate::ports::cutover::Cutover;
 use crate::ports::journal::Wishes;
 use crate::ports::pace::{Gate, Pace};
 use crate::ports::rows::{Bound, Range};
-use crate::ports::syncing::{Last, Syncer, Syncing, Touched};
+use crate::ports::syncing::{Last, Reading, Syncer, Syncing, Touched};
 use crate::sql::meaning::{Meaning, Names};
 
 /// Bytes of memory that keys of changed rows may take; the reader waits at it.
@@ -99,8 +99,8 @@ struct Shared {
 struct State {
     /// Copying waits for the changes.
     copy_waits: bool,
-    /// Nothing may hold the appliers up: writers wait for them.
-    hurry: bool,
+    /// No writer can change the source, and all of them wait for the appliers: nothing may hold these up.
+    still: bool,
     /// Keys were forgotten before they were proven.
     forgot: bool,
     /// The number of the last change before the job's own RENAME, once that was read.
@@ -169,9 +169,9 @@ impl Follower {
         lock(&self.shared.state).applied
     }
 
-    /// From now on nothing holds the appliers up, or again what it was.
-    pub(super) fn hurry(&self, on: bool) {
-        lock(&self.shared.state).hurry = on;
+    /// From now on no writer can change the source, or they can again.
+    pub(super) fn still(&self, on: bool) {
+        lock(&self.shared.state).still = on;
         self.shared.moved.notify_waiters();
     }
 
@@ -355,8 +355,8 @@ impl Shared {
     }
 
     fn closed(&self) -> bool {
-        let hurried = lock(&self.state).hurry;
-        !hurried && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
+        let still = lock(&self.state).still;
+        !still && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
     }
 }
 
@@ -448,7 +448,12 @@ async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
         }
         let back = PutBack { shared: &shared, batch };
         let explain = fails > 0 && fails.is_multiple_of(EXPLAIN_AFTER);
-        match syncer.sync(&back.batch, back.batch.len() == 1, explain).await {
+        let reading = match (lock(&shared.state).still, back.batch.len()) {
+            (true, _) => Reading::Unlocked,
+            (false, 1) => Reading::Patient,
+            (false, _) => Reading::Impatient,
+        };
+        match syncer.sync(&back.batch, reading, explain).await {
             Ok(()) => {
                 back.done();
                 fails = 0;

@@ -23,18 +23,28 @@ pub struct Touched {
     pub last: Last,
 }
 
+/// How rows of the source are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// With a lock; a row that somebody holds makes it fail at once: a wait while other rows are locked could make an
+    /// application the victim of a deadlock.
+    Impatient,
+    /// With a lock that is waited for.
+    Patient,
+    /// Without: nobody can change them, and whoever waits to do so holds their locks.
+    Unlocked,
+}
+
 /// A connection that brings rows in step.
 #[async_trait::async_trait]
 pub trait Syncer: Send {
     /// Gives the shadow, for these keys, the rows that the source has now; one transaction. Rows that are gone are deleted,
     /// the others are read anew from the source, under a lock, so that a commit that is still under way is waited for. May be repeated at will.
-    ///
-    /// Unless `patient`, a row that somebody holds makes it fail at once: a wait while other rows are locked could make an application the
-    /// victim of a deadlock. With `explain`, a row that the new table can't take is looked for and named.
+    /// With `explain`, a row that the new table can't take is looked for and named.
     ///
     /// # Errors
     /// `Busy`: rolled back, or perhaps not: try again. `Rows`: rows that the new table can't take.
-    async fn sync(&mut self, touched: &[Touched], patient: bool, explain: bool) -> Result<(), Fault>;
+    async fn sync(&mut self, touched: &[Touched], reading: Reading, explain: bool) -> Result<(), Fault>;
     /// Those of the keys whose rows differ, or are on one side only, in one snapshot.
     ///
     /// # Errors

@@ -194,14 +194,14 @@ pub fn copy_chunk(spec: &CopySpec, range: &Range) -> Sql {
 #[must_use]
 pub fn overwrite_chunk(spec: &CopySpec, range: &Range) -> Sql {
     if spec.new_unique.is_empty() {
-        from_source(spec, "REPLACE INTO ", &from_range(spec, Side::Source, range))
+        from_source(spec, "REPLACE INTO ", &from_range(spec, Side::Source, range), true)
     } else {
         copy_chunk(spec, range)
     }
 }
 
-/// `verb` shadow (columns) SELECT columns of those rows of the source, locked against change.
-pub(super) fn from_source(spec: &CopySpec, verb: &'static str, rows: &Sql) -> Sql {
+/// `verb` shadow (columns) SELECT columns of those rows of the source, `locked` against change.
+pub(super) fn from_source(spec: &CopySpec, verb: &'static str, rows: &Sql, locked: bool) -> Sql {
     let shadow = spec.columns.iter().map(|pair| Sql::new("").name(&pair.shadow));
     let source = spec.columns.iter().map(|pair| Sql::new("").name(&pair.source));
     Sql::new(verb)
@@ -211,7 +211,7 @@ pub(super) fn from_source(spec: &CopySpec, verb: &'static str, rows: &Sql) -> Sq
         .text(") SELECT ")
         .join(", ", source)
         .sql(rows)
-        .text(" LOCK IN SHARE MODE")
+        .text(if locked { " LOCK IN SHARE MODE" } else { "" })
 }
 
 /// The copying statement over no row: what a server can't do with such a table it says before it looks for rows.
@@ -221,7 +221,7 @@ pub fn copy_nothing(spec: &CopySpec) -> Sql {
 }
 
 fn copy_rows(spec: &CopySpec, rows: &Sql) -> Sql {
-    from_source(spec, "INSERT INTO ", rows).text(" ON DUPLICATE KEY UPDATE ").sql(&keep_present(spec))
+    from_source(spec, "INSERT INTO ", rows, true).text(" ON DUPLICATE KEY UPDATE ").sql(&keep_present(spec))
 }
 
 fn keep_present(spec: &CopySpec) -> Sql {

@@ -29,9 +29,9 @@ pub fn remove(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
     Some(Sql::new("DELETE ").table(&spec.shadow).sql(&rows))
 }
 
-/// Reads rows anew that may be there; `None` when all are gone. Under a collation a gone key may be another's spelling.
+/// Reads rows anew that may be there, `locked` against change; `None` when all are gone. Under a collation a gone key may be another's spelling.
 #[must_use]
-pub fn bring(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
+pub fn bring(spec: &CopySpec, touched: &[Touched], locked: bool) -> Option<Sql> {
     let exact = exact(spec);
     let keys: Vec<&Bound> = touched.iter().filter(|one| !exact || one.last != Last::Gone).map(|one| &one.key).collect();
     if keys.is_empty() {
@@ -39,7 +39,7 @@ pub fn bring(spec: &CopySpec, touched: &[Touched]) -> Option<Sql> {
     }
     let verb = if spec.new_unique.is_empty() { "REPLACE INTO " } else { "INSERT INTO " };
     let rows = from_where(spec, Side::Source, &among(spec, Side::Source, keys));
-    Some(from_source(spec, verb, &rows))
+    Some(from_source(spec, verb, &rows, locked))
 }
 
 /// Changes the row of a connection, in each of its transactions.
@@ -139,10 +139,10 @@ mod tests {
         let batch = [touched(Last::There, 1), touched(Last::Gone, 2), touched(Last::Doubtful, 3)];
         let removed = remove(&spec(), &batch).unwrap();
         assert!(removed.as_str().ends_with("WHERE `nr` IN (2, 3)"), "{removed:?}");
-        let brought = bring(&spec(), &batch).unwrap();
+        let brought = bring(&spec(), &batch, true).unwrap();
         assert!(brought.as_str().starts_with("REPLACE INTO "), "{brought:?}");
         assert!(brought.as_str().ends_with("`id` IN (1, 3) LOCK IN SHARE MODE"), "{brought:?}");
-        assert_eq!((remove(&spec(), &batch[..1]), bring(&spec(), &batch[1..2])), (None, None));
+        assert_eq!((remove(&spec(), &batch[..1]), bring(&spec(), &batch[1..2], true)), (None, None));
     }
 
     #[test]
@@ -150,12 +150,12 @@ mod tests {
         let batch = [touched(Last::There, 1), touched(Last::Gone, 2)];
         let unique = CopySpec { new_unique: vec![Ident::new("u").unwrap()], ..spec() };
         assert!(remove(&unique, &batch).unwrap().as_str().ends_with("IN (1, 2)"));
-        assert!(bring(&unique, &batch).unwrap().as_str().starts_with("INSERT INTO "));
+        assert!(bring(&unique, &batch, true).unwrap().as_str().starts_with("INSERT INTO "));
         let mut text = spec();
         text.key.columns[0].literal = Literal::Text { charset: "utf8mb4".into() };
         assert!(remove(&text, &batch).unwrap().as_str().ends_with("IN (1, 2)"));
         assert!(
-            bring(&text, &batch).unwrap().as_str().contains("IN (1, 2)"),
+            bring(&text, &batch, true).unwrap().as_str().contains("IN (1, 2)"),
             "2 may be a spelling of a row that is there"
         );
     }
