@@ -2,7 +2,7 @@
 
 use crate::alter::Alter;
 use crate::choose::{Draft, Options, is_set};
-use crate::facts::{Facts, Flavour, Node, Topology, Version};
+use crate::facts::{Facts, Topology};
 use crate::foreign_keys::{Kept, keep, shadow_alter};
 use crate::plan::{Closing, CopySpec, Estimate, Step, StepCost};
 use crate::verdict::{Reason, ReasonCode as Code};
@@ -241,36 +241,20 @@ fn closing(facts: &Facts, copy: &CopySpec) -> (Step, StepCost) {
             "writes to the table on every node, until the switch; those that wait for 2 s fail with 1205 and can be \
              repeated; each trigger aborts open transactions on the table (error 1213)",
         ),
-        Closing::Lock => (
-            format!("LOCK TABLES {table}, while the last changes come in and are proven"),
-            "reads and writes of the table, until the switch; waits for open transactions, gives up after the lock wait",
-        ),
         Closing::Sentry => (
-            format!("lock {table}, while the last changes come in and are proven"),
-            "reads and writes of the table, until the switch; waits for open transactions, gives up after the lock wait",
+            format!("lock {table} against writes, while the last changes come in and are proven"),
+            "writes to the table, until the switch; waits for open transactions, gives up after the lock wait",
         ),
     };
     (
         Step::Close { by },
-        cost(
-            what,
-            blocks,
-            CLOSED_MS,
-            "writes go on by themselves, at the latest at the end of the lease that is written into the triggers",
-        ),
+        cost(what, blocks, CLOSED_MS, "writes go on by themselves, at the latest at an end that the servers know"),
     )
 }
 
 /// How writers are held on these servers.
 fn way_to_close(facts: &Facts) -> Closing {
-    let renames_under_lock = |node: &Node| node.flavour == Flavour::MySql && node.version >= Version::new(8, 0, 13);
-    if galera(facts) {
-        Closing::Fence
-    } else if facts.nodes.first().is_some_and(renames_under_lock) {
-        Closing::Lock
-    } else {
-        Closing::Sentry
-    }
+    if galera(facts) { Closing::Fence } else { Closing::Sentry }
 }
 
 fn verifying() -> StepCost {

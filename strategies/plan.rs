@@ -148,9 +148,7 @@ pub struct ForeignKeyStep {
 pub enum Closing {
     /// Triggers that wait and then fail, on every node of a Galera cluster.
     Fence,
-    /// `LOCK TABLES` of the session that renames: MySQL from 8.0.13 on.
-    Lock,
-    /// A lock that a second session's RENAME waits for behind a sentry table.
+    /// A lock on one primary, while a second session's RENAME waits behind a sentry table.
     Sentry,
 }
 

@@ -1,13 +1,18 @@
 //! The SQL of each step of a plan, as it will be executed; what is known only at run time stands as `:name`.
 
 use driftless_strategies::Flavour;
-use driftless_strategies::plan::{CopySpec, ForeignKeyStep, Plan, Step};
+use driftless_strategies::plan::{Closing, CopySpec, ForeignKeyStep, Plan, Step, Work};
 
 use super::checksum::{Digest, RowHash};
 use super::copy::{self, transaction};
-use super::{Sql, checksum, ddl, journal, triggers};
+use super::{Sql, checksum, ddl, fence, journal, swap, sync, triggers};
 use crate::ports::journal::JobId;
 use crate::ports::rows::{Bound, Chunk, Part, Range};
+use crate::ports::syncing::{Last, Touched};
+
+/// Stand for numbers that are known at run time.
+const SLOT: u64 = 1;
+const TOKEN: u64 = 1;
 
 /// The statements of a step, in order.
 #[must_use]
@@ -37,21 +42,30 @@ fn of_copy(
     job: &JobId,
 ) -> Vec<Sql> {
     match step {
-        Step::Journal
-        | Step::Alter { .. }
-        | Step::NonBlocking { .. }
-        | Step::Roll { .. }
-        | Step::Follow { .. }
-        | Step::Close { .. } => Vec::new(),
+        Step::Journal | Step::Alter { .. } | Step::NonBlocking { .. } | Step::Roll { .. } => Vec::new(),
+        Step::Follow { .. } => {
+            let key = |name: &str, last: Last| Touched { key: example_key(spec, name), last };
+            let keys = [key("gone", Last::Gone), key("changed", Last::There)];
+            let synced = [sync::remove(spec, &keys), sync::bring(spec, &keys, true)].into_iter().flatten();
+            let framed = [transaction::start(), sync::mark(job, SLOT, TOKEN)].into_iter().chain(synced);
+            framed.chain([transaction::commit()]).collect()
+        }
+        Step::Close { by: Closing::Fence } => fence::close(spec, job, TOKEN, ":end", flavour(plan)),
+        Step::Close { by: Closing::Sentry } => {
+            vec![swap::create_sentry(spec, job), swap::lock_with_sentry(spec), swap::switch_past_sentry(spec)]
+        }
         Step::Shadow { alter, foreign_keys } => shadow(spec, alter, foreign_keys, flavour(plan)),
         Step::Triggers => {
             let made = triggers::Change::ALL.map(|change| triggers::create_trigger(spec, job, change));
             std::iter::once(copy::writing_mode(spec)).chain(made).collect()
         }
-        Step::Copy => copy_one(spec, job),
+        Step::Copy => copy_one(plan, spec, job),
         Step::Verify => {
             let hash = plan.nodes.first().map_or(RowHash::Sha224, |node| RowHash::of(node.flavour, node.version));
             vec![checksum::both_sides(spec, &Digest { hash, source: source.to_vec() }, &example(spec))]
+        }
+        Step::Switch if plan.steps.contains(&Step::Close { by: Closing::Sentry }) => {
+            vec![swap::drop_sentry(spec), swap::unlock()]
         }
         Step::Switch => vec![ddl::switch(spec)],
         Step::ForeignKeys { foreign_keys } => vec![
@@ -80,16 +94,21 @@ fn shadow(spec: &CopySpec, alter: &str, foreign_keys: &[ForeignKeyStep], flavour
     sql
 }
 
-fn copy_one(spec: &CopySpec, job: &JobId) -> Vec<Sql> {
+fn copy_one(plan: &Plan, spec: &CopySpec, job: &JobId) -> Vec<Sql> {
     let range = example(spec);
     let chunk = Chunk { number: 1, range: range.clone(), rows: 0, whole: 0, part: Part::Last };
-    vec![transaction::start(), copy::copy_chunk(spec, &range), copy::checkpoint(job, &chunk), transaction::commit()]
+    let checkpoint = copy::checkpoint(job, &chunk);
+    if matches!(plan.work, Work::Stream(_)) {
+        let (mark, copied) = (sync::mark(job, SLOT, TOKEN), copy::overwrite_chunk(spec, &range));
+        return vec![transaction::start(), mark, copied, checkpoint, transaction::commit()];
+    }
+    vec![transaction::start(), copy::copy_chunk(spec, &range), checkpoint, transaction::commit()]
 }
 
 fn example(spec: &CopySpec) -> Range {
-    let bound = |end: &str| {
-        let names = spec.key.columns.iter().map(|column| format!(":{end}_{}", column.source));
-        Some(Bound(names.collect()))
-    };
-    Range { after: bound("after"), upto: bound("upto") }
+    Range { after: Some(example_key(spec, "after")), upto: Some(example_key(spec, "upto")) }
+}
+
+fn example_key(spec: &CopySpec, name: &str) -> Bound {
+    Bound(spec.key.columns.iter().map(|column| format!(":{name}_{}", column.source)).collect())
 }

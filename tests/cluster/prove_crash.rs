@@ -226,15 +226,11 @@ async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_resumed() {
     let work = async {
         let mut trial = Trial::by("binlog-stream", &test).await;
         let points = [
-            Point::Phase("shadowing", 8),
             Point::Phase("arming", 5),
-            Point::Copied(30),
             Point::Copied(85),
             Point::Phase("verifying", 30),
-            Point::Phase("holding", 0),
             Point::Phase("switching", 0),
             Point::Triggers(1),
-            Point::Triggers(2),
             Point::Triggers(3),
             Point::Phase("switching", 40),
             Point::Phase("switching", 70),
@@ -244,7 +240,7 @@ async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_resumed() {
             trial.killed_and_resumed(point).await;
         }
         eprintln!("{} of {} kills found it running", trial.killed, points.len());
-        assert!(trial.killed >= 8, "only {} kills found it running", trial.killed);
+        assert!(trial.killed >= 6, "only {} kills found it running", trial.killed);
     };
     test.bounded(LIMIT, work).await;
 }
@@ -255,12 +251,10 @@ async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_aborted() {
     let work = async {
         let mut trial = Trial::by("binlog-stream", &test).await;
         let points = [
-            Point::Phase("arming", 0),
             Point::Copied(50),
             Point::Phase("verifying", 10),
             Point::Phase("switching", 5),
             Point::Triggers(1),
-            Point::Triggers(2),
             Point::Triggers(3),
             Point::Phase("switching", 60),
             Point::Phase("finishing", 0),
@@ -269,7 +263,7 @@ async fn a_run_that_follows_the_binlog_is_killed_anywhere_and_aborted() {
             trial.killed_and_aborted(point).await;
         }
         eprintln!("{} of {} kills found it running", trial.killed, points.len());
-        assert!(trial.killed >= 5, "only {} kills found it running", trial.killed);
+        assert!(trial.killed >= 4, "only {} kills found it running", trial.killed);
     };
     test.bounded(LIMIT, work).await;
 }
