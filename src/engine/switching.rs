@@ -227,6 +227,9 @@ pub(super) async fn undo(engine: &mut Engine) -> Result<(), Ending> {
     if !phase::undoable(Phase::Switching, &standing) {
         return Err(Ending::Failed { phase: at, what: "the names are switched already: it can't be undone".into() });
     }
+    if let Some(follow) = engine.ports.follow.clone() {
+        engine.ordered(at, "letting writers in again", Guard::None, || follow.cutover.reopen()).await?;
+    }
     engine.ordered(at, "undoing", Guard::None, || engine.ports.objects.undo()).await?;
     // A RENAME whose answer was lost may have been ordered before all this and carried out only now.
     let left = engine.standing(at).await?;
