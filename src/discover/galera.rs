@@ -21,6 +21,7 @@ pub(crate) struct View {
     pub(crate) index: usize,
     /// Client addresses by place.
     pub(crate) entries: Vec<Entry>,
+    listed: bool,
 }
 
 impl View {
@@ -43,13 +44,21 @@ impl View {
         let size = number("wsrep_cluster_size").and_then(|size| u32::try_from(size).ok()).ok_or_else(broken)?;
         let index = number("wsrep_local_index").and_then(|index| usize::try_from(index).ok()).ok_or_else(broken)?;
         let places = usize::try_from(size).map_err(|_| broken())?;
+        let list = seen.status("wsrep_incoming_addresses");
         Ok(Self {
             uuid: seen.status("wsrep_cluster_state_uuid").to_owned(),
             epoch,
             size,
             index,
-            entries: entries(seen.status("wsrep_incoming_addresses"), places),
+            entries: entries(list, places),
+            // An empty list is what a server gives that never lists anybody.
+            listed: list.trim().is_empty() || list.split(',').count() >= places,
         })
+    }
+
+    /// Whether every member has a place in the list of addresses, whatever stands there.
+    pub(crate) const fn listed(&self) -> bool {
+        self.listed
     }
 
     /// How many members are arbitrators.

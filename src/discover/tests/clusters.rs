@@ -143,3 +143,11 @@ async fn a_view_that_changes_meanwhile_is_read_again() {
     let found = discover(&net.seek("a:1")).await.unwrap();
     assert_eq!(found.unreached, ["c sees view 5 of the cluster, not 6"], "one that never follows is said");
 }
+
+#[tokio::test]
+async fn a_member_that_is_counted_before_it_is_listed_is_waited_for() {
+    let net = three(LIST);
+    net.put("a:1", vec![member("a", 0, 3, "a:1,b:1"), member("a", 0, 3, LIST)]);
+    let found = discover(&net.seek("a:1")).await.unwrap();
+    assert_eq!((names(&found), found.unreached.len()), (vec!["a", "b", "c"], 0));
+}
