@@ -191,6 +191,12 @@ pub fn by_holder(statement: &Sql, job: &JobId, token: u64, flavour: Flavour) -> 
     }
 }
 
+/// Closes a table on this server alone; who uses it next reads its triggers anew.
+#[must_use]
+pub fn close_table(table: &TableName) -> Sql {
+    Sql::new("FLUSH LOCAL TABLES ").table(table)
+}
+
 /// Drops a table; its triggers go with it.
 #[must_use]
 pub fn drop_table(table: &TableName) -> Sql {
