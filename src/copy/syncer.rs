@@ -91,7 +91,13 @@ impl Syncer for RowSyncer {
         self.abandon().await;
         Err(match error.kind {
             ErrorKind::Duplicate | ErrorKind::Data if explain => {
-                evidence::of(&self.setting, &mut self.session, &Range::default(), &error).await
+                match evidence::of(&self.setting, &mut self.session, &Range::default(), &error).await {
+                    // No two rows of the source are equal: what is in the way is an old row of the shadow, which goes.
+                    Fault::Rows { rows, .. } if rows.is_empty() && error.kind == ErrorKind::Duplicate => {
+                        Fault::Busy(error.to_string())
+                    }
+                    fault => fault,
+                }
             }
             ErrorKind::Duplicate
             | ErrorKind::Data

@@ -11,11 +11,35 @@ use crate::ports::syncing::{Last, Touched};
 /// What a key costs in memory beside its own text, bytes: it stands in up to three maps and a queue.
 const KEY_BYTES: usize = 240;
 
+/// Failures after which a key is given out only by itself, or with all others of its kind.
+const STUBBORN: u32 = 4;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     last: Last,
     /// The number of the first change that is not in step yet.
     since: u64,
+    /// How often it could not be brought in step.
+    fails: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    since: u64,
+    fails: u32,
+}
+
+const fn stubborn(fails: u32) -> bool {
+    fails >= STUBBORN
+}
+
+/// Keys that are given out together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The keys.
+    pub touched: Vec<Touched>,
+    /// How often the first of them could not be brought in step before.
+    pub fails: u32,
 }
 
 /// What is known of a row after two words about it: once in doubt it stays so until it is read.
@@ -31,7 +55,9 @@ const fn after(first: Last, second: Last) -> Last {
 pub struct Backlog {
     waiting: HashMap<Bound, Entry>,
     order: VecDeque<Bound>,
-    busy: HashMap<Bound, u64>,
+    busy: HashMap<Bound, Busy>,
+    /// How many of the busy ones are stubborn.
+    stubborn: usize,
     /// The first changes of all keys that wait or are busy.
     open: BTreeSet<u64>,
     number: u64,
@@ -39,6 +65,30 @@ pub struct Backlog {
     /// Keys that changed since they were last proven equal, each with the number of its last change; `None` while nothing is proven.
     unproven: Option<HashMap<Bound, u64>>,
     unproven_bytes: usize,
+}
+
+/// What the parts of a follower tell each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State {
+    /// Copying waits for the changes.
+    pub copy_waits: bool,
+    /// No writer can change the source, and all of them wait for the appliers: nothing may hold these up.
+    pub still: bool,
+    /// An operator wants the switch now: nothing may hold the appliers up.
+    pub hurry: bool,
+    /// Keys were forgotten before they were proven.
+    pub forgot: bool,
+    /// The number of the last change before the job's own RENAME, once that was read.
+    pub renamed: Option<u64>,
+    /// Rows brought in step.
+    pub applied: u64,
+}
+
+impl State {
+    /// Whether nothing may hold the appliers up.
+    pub const fn pressed(self) -> bool {
+        self.still || self.hurry
+    }
 }
 
 fn cost(key: &Bound) -> usize {
@@ -62,34 +112,54 @@ impl Backlog {
         self.bytes += cost(&key);
         self.open.insert(number);
         self.order.push_back(key.clone());
-        self.waiting.insert(key, Entry { last, since: number });
+        self.waiting.insert(key, Entry { last, since: number, fails: 0 });
     }
 
     /// Gives out up to `limit` keys that nobody works on.
-    pub fn take(&mut self, limit: usize) -> Vec<Touched> {
-        let mut taken = Vec::new();
+    ///
+    /// Keys that failed again and again go to one taker at a time, in turns alone, so that the culprit is found among
+    /// many, and all together: rows that exchanged the values of a unique key that only the new table has can come in only in
+    /// one transaction.
+    pub fn take(&mut self, limit: usize) -> Batch {
+        let mut batch = Batch::default();
         let mut aside = Vec::new();
-        while taken.len() < limit {
+        let others = self.stubborn > 0;
+        while batch.touched.len() < limit {
             let Some(key) = self.order.pop_front() else { break };
-            if self.busy.contains_key(&key) {
+            let Some(fails) = self.waiting.get(&key).map(|entry| entry.fails) else { continue };
+            let unlike = !batch.touched.is_empty() && stubborn(fails) != stubborn(batch.fails);
+            if self.busy.contains_key(&key) || (stubborn(fails) && others) || unlike {
                 aside.push(key);
                 continue;
             }
             let Some(entry) = self.waiting.remove(&key) else { continue };
-            self.busy.insert(key.clone(), entry.since);
-            taken.push(Touched { key, last: entry.last });
+            if batch.touched.is_empty() {
+                batch.fails = fails;
+            }
+            self.stubborn += usize::from(stubborn(fails));
+            self.busy.insert(key.clone(), Busy { since: entry.since, fails });
+            batch.touched.push(Touched { key, last: entry.last });
+            if stubborn(fails) && batch.fails.is_multiple_of(2) {
+                break;
+            }
         }
         for key in aside.into_iter().rev() {
             self.order.push_front(key);
         }
-        taken
+        batch
+    }
+
+    fn end(&mut self, key: &Bound) -> Option<Busy> {
+        let busy = self.busy.remove(key)?;
+        self.stubborn -= usize::from(stubborn(busy.fails));
+        Some(busy)
     }
 
     /// Those keys are in step as of a moment after they were taken.
     pub fn done(&mut self, taken: &[Touched]) {
         for touched in taken {
-            if let Some(since) = self.busy.remove(&touched.key) {
-                self.open.remove(&since);
+            if let Some(busy) = self.end(&touched.key) {
+                self.open.remove(&busy.since);
                 self.bytes = self.bytes.saturating_sub(cost(&touched.key));
             }
         }
@@ -98,15 +168,16 @@ impl Backlog {
     /// Those keys were not brought in step: they come again, after those that wait now.
     pub fn put_back(&mut self, taken: Vec<Touched>) {
         for Touched { key, last } in taken {
-            let Some(since) = self.busy.remove(&key) else { continue };
+            let Some(Busy { since, fails }) = self.end(&key) else { continue };
+            let fails = fails.saturating_add(1);
             if let Some(entry) = self.waiting.get_mut(&key) {
                 // Changed again meanwhile: what was said later counts, from the earlier moment on.
                 self.open.remove(&entry.since);
-                *entry = Entry { last: after(last, entry.last), since };
+                *entry = Entry { last: after(last, entry.last), since, fails };
                 self.bytes = self.bytes.saturating_sub(cost(&key));
                 continue;
             }
-            self.waiting.insert(key.clone(), Entry { last, since });
+            self.waiting.insert(key.clone(), Entry { last, since, fails });
             self.order.push_back(key);
         }
     }
@@ -147,11 +218,13 @@ impl Backlog {
         self.unproven_bytes = 0;
     }
 
-    /// Keys that changed since they were last proven, at most `limit`, each with the number of its last change.
+    /// Keys that changed since they were last proven, at most `limit`, each with the number of its last change, by that.
     #[must_use]
     pub fn unproven(&self, limit: usize) -> Vec<(Bound, u64)> {
         let all = self.unproven.iter().flatten();
-        all.take(limit).map(|(key, number)| (key.clone(), *number)).collect()
+        let mut some: Vec<_> = all.take(limit).map(|(key, number)| (key.clone(), *number)).collect();
+        some.sort_unstable_by_key(|(_, number)| *number);
+        some
     }
 
     /// How many keys changed since they were last proven.
@@ -198,29 +271,63 @@ mod tests {
         backlog.push(key(1), Last::There);
         backlog.push(key(2), Last::There);
         backlog.push(key(1), Last::Gone);
-        let first = backlog.take(10);
+        let first = backlog.take(10).touched;
         assert_eq!(first[0], Touched { key: key(1), last: Last::Gone });
         backlog.push(key(1), Last::There);
-        assert_eq!(backlog.take(10), [], "key 1 is busy");
+        assert_eq!(backlog.take(10).touched, [], "key 1 is busy");
         assert!(!backlog.in_step(3));
         backlog.done(&first);
         assert!(backlog.in_step(3) && !backlog.in_step(4));
-        assert_eq!(backlog.take(10), [Touched { key: key(1), last: Last::There }]);
+        assert_eq!(backlog.take(10).touched, [Touched { key: key(1), last: Last::There }]);
     }
 
     #[test]
     fn what_was_put_back_stays_open_and_keeps_the_later_word() {
         let mut backlog = Backlog::default();
         backlog.push(key(1), Last::There);
-        let taken = backlog.take(1);
+        let taken = backlog.take(1).touched;
         backlog.push(key(1), Last::Gone);
         backlog.put_back(taken);
         assert!(!backlog.in_step(1), "the first change is still open");
-        let taken = backlog.take(1);
+        let taken = backlog.take(1).touched;
         assert_eq!(taken, [Touched { key: key(1), last: Last::Gone }]);
         backlog.done(&taken);
         assert!(backlog.in_step(2) && backlog.is_empty());
         assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[test]
+    fn keys_that_fail_again_and_again_are_tried_alone_and_together() {
+        let mut backlog = Backlog::default();
+        for n in [1, 2, 3] {
+            backlog.push(key(n), Last::There);
+        }
+        for _ in 0..STUBBORN {
+            let both: Vec<Touched> = backlog.take(2).touched;
+            let (bad, good): (Vec<_>, Vec<_>) = both.into_iter().partition(|one| one.key != key(3));
+            backlog.put_back(bad);
+            backlog.done(&good);
+        }
+        while !stubborn(backlog.waiting[&key(1)].fails) || !stubborn(backlog.waiting[&key(2)].fails) {
+            let taken = backlog.take(2).touched;
+            backlog.put_back(taken);
+        }
+        let mut sizes = std::collections::BTreeSet::new();
+        for _ in 0..8 {
+            backlog.push(key(9), Last::There);
+            let first = backlog.take(10);
+            let second = backlog.take(10);
+            assert!(!stubborn(first.fails) || !stubborn(second.fails), "one taker at a time");
+            for batch in [first, second] {
+                if stubborn(batch.fails) {
+                    sizes.insert(batch.touched.len());
+                    backlog.put_back(batch.touched);
+                } else {
+                    backlog.done(&batch.touched);
+                }
+            }
+        }
+        assert_eq!(sizes.into_iter().collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -252,7 +359,7 @@ mod tests {
                         source.insert(key(n), backlog.number());
                     }
                     2 => {
-                        let taken = backlog.take(usize::from(n));
+                        let taken = backlog.take(usize::from(n)).touched;
                         for touched in &taken {
                             prop_assert!(!under_way.iter().flatten().any(|(other, _)| other.key == touched.key));
                         }
@@ -275,7 +382,7 @@ mod tests {
                 backlog.put_back(batch.into_iter().map(|(t, _)| t).collect());
             }
             loop {
-                let taken = backlog.take(3);
+                let taken = backlog.take(3).touched;
                 if taken.is_empty() { break }
                 shadow.extend(taken.iter().map(|t| (t.key.clone(), source[&t.key])));
                 backlog.done(&taken);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ending::Ending;
 use super::following::Follower;
+use super::keeping::backoff;
 use super::proving;
 use super::run::Engine;
 use super::verifying;
@@ -26,6 +27,8 @@ const ROUNDS: u32 = 40;
 const ROUND: Duration = Duration::from_secs(30);
 /// Longest wait for the RENAME in the binlog.
 const RENAME_READ: Duration = Duration::from_secs(30);
+/// Attempts to let writers in again (about a second and a half).
+const REOPENINGS: u32 = 5;
 /// Keys that are shown.
 const SHOWN: usize = 5;
 
@@ -35,6 +38,9 @@ pub(super) async fn keep_proven(engine: &mut Engine) -> Result<(), Ending> {
     let Some(follower) = engine.follower.clone() else { return Ok(()) };
     if let Some(fault) = follower.fault() {
         return Err(Ending::of(fault, at));
+    }
+    if engine.wishes.borrow().pause {
+        return Ok(());
     }
     if follower.proof_is_void() {
         return verifying::verify(engine).await;
@@ -58,7 +64,6 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
     let (Some(follow), Some(follower)) = (engine.ports.follow.clone(), engine.follower.clone()) else {
         return engine.ports.objects.switch().await;
     };
-    catch_up(engine, &follower).await?;
     let mut closed = follow.cutover.close(WORK).await?;
     let still = Still::begin(&follower);
     let last = finish(engine, &follower, closed.as_mut()).await;
@@ -74,6 +79,22 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
             }
             Err(fault)
         }
+    }
+}
+
+/// Appliers work without pause until it is dropped.
+struct Hurry(Arc<Follower>);
+
+impl Hurry {
+    fn begin(follower: &Arc<Follower>) -> Self {
+        follower.hurry(true);
+        Self(Arc::clone(follower))
+    }
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        self.0.hurry(false);
     }
 }
 
@@ -93,13 +114,21 @@ impl Drop for Still {
     }
 }
 
-/// Proves changed rows until few are left.
-async fn catch_up(engine: &mut Engine, follower: &Follower) -> Result<(), Fault> {
+/// Before writers are held: proves changed rows until few are left. An operator who wants the switch now gets it, paused or not.
+///
+/// # Errors
+/// As from follower and servers; `Busy` when it is to stop, or when too much changes.
+pub(super) async fn catch_up(engine: &mut Engine) -> Result<(), Fault> {
+    let Some(follower) = engine.follower.clone() else { return Ok(()) };
+    let _hurry = engine.wishes.borrow().cutover.then(|| Hurry::begin(&follower));
     for _ in 0..ROUNDS {
+        if engine.stop.is_cancelled() {
+            return Err(Fault::Busy(engine.stop_reason()));
+        }
         if follower.proof_is_void() {
             return Err(Fault::Busy("more changes than can be proven came while the switch was held".into()));
         }
-        different(proving::settle(follower, &mut engine.strikes, ROUND).await?)?;
+        different(proving::settle(&follower, &mut engine.strikes, ROUND).await?)?;
         if follower.unproven_len() <= FEW {
             return Ok(());
         }
@@ -125,6 +154,29 @@ async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Close
         return Err(Fault::Busy("the proof is void".into()));
     }
     Ok(follower.number())
+}
+
+/// Lets writers in again after an attempt that did not switch, whatever it left. Best effort: the fence ends by
+/// itself. Who lost the job leaves the table to who has it now.
+pub(super) async fn let_in(engine: &Engine) {
+    let Some(follow) = engine.ports.follow.as_ref().filter(|_| !engine.deposed.is_cancelled()) else { return };
+    for attempt in 1..=REOPENINGS {
+        match follow.cutover.reopen().await {
+            Err(Fault::Busy(why) | Fault::Lost(why)) if attempt < REOPENINGS => {
+                tracing::debug!(why, "writers are not let in yet");
+                engine.ports.clock.sleep(backoff(attempt)).await;
+            }
+            Err(fault) => tracing::warn!(%fault, "writers are let in at the end of the fence"),
+            Ok(()) => return,
+        }
+    }
+}
+
+/// Why no further attempt can switch; `None` while one may.
+pub(super) fn hopeless(engine: &Engine) -> Option<Fault> {
+    let follower = engine.follower.as_ref()?;
+    let void = || Fault::Busy("more rows changed than can be proven before the switch; resume to compare again".into());
+    follower.fault().or_else(|| follower.proof_is_void().then(void))
 }
 
 fn different(wrong: Vec<Bound>) -> Result<(), Fault> {

@@ -6,14 +6,13 @@
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use driftless_strategies::Reason;
-use driftless_strategies::verdict::ReasonCode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Batch, State};
 use super::keeping::backoff;
+use super::watching;
 
 use crate::error::{Fault, Remedy};
 use crate::ports::changes::{Change, Changes, Position};
@@ -36,7 +35,7 @@ const UNPROVEN_BYTES: usize = 12 << 20;
 const BATCH: usize = 500;
 /// Connections that bring rows in step.
 const APPLIERS: usize = 2;
-/// Failures in a row of an applier before a row that can't be taken is looked for.
+/// Failures of a row before it is looked for why it can't be taken; even, when it is tried alone.
 const EXPLAIN_AFTER: u32 = 20;
 /// Attempts to open the stream again (about a minute).
 const OPENINGS: u32 = 30;
@@ -63,6 +62,8 @@ pub(super) struct Surroundings {
     pub(super) wishes: watch::Receiver<Wishes>,
     /// Longest time in which nothing can be brought in step.
     pub(super) patience: Duration,
+    /// Cancelled when the run must stop.
+    pub(super) stop: CancellationToken,
 }
 
 /// Reader and appliers at work; they end when it is dropped.
@@ -93,20 +94,6 @@ struct Shared {
     broken: CancellationToken,
     fault: StdMutex<Option<Fault>>,
     state: StdMutex<State>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct State {
-    /// Copying waits for the changes.
-    copy_waits: bool,
-    /// No writer can change the source, and all of them wait for the appliers: nothing may hold these up.
-    still: bool,
-    /// Keys were forgotten before they were proven.
-    forgot: bool,
-    /// The number of the last change before the job's own RENAME, once that was read.
-    renamed: Option<u64>,
-    /// Rows brought in step.
-    applied: u64,
 }
 
 /// A poisoned lock only means that a task panicked, which is reported where it is missed.
@@ -169,17 +156,29 @@ impl Follower {
         lock(&self.shared.state).applied
     }
 
+    /// From now on nothing holds the appliers up, or again what it was.
+    pub(super) fn hurry(&self, on: bool) {
+        lock(&self.shared.state).hurry = on;
+        self.shared.moved.notify_waiters();
+    }
+
     /// From now on no writer can change the source, or they can again.
     pub(super) fn still(&self, on: bool) {
         lock(&self.shared.state).still = on;
         self.shared.moved.notify_waiters();
     }
 
-    /// Waits until everything that was committed before now is in step.
+    /// Waits until everything that was committed before now is in step. A pause is waited for and does not count.
     ///
     /// # Errors
     /// `Busy` when it takes longer than `limit`; why the follower failed.
     pub(super) async fn barrier(&self, limit: Duration) -> Result<(), Fault> {
+        while self.shared.paused() {
+            if self.shared.around.stop.is_cancelled() {
+                return Err(Fault::Busy("stopped while it was paused".into()));
+            }
+            self.shared.around.clock.sleep(IDLE).await;
+        }
         let waited = async {
             let target = self.shared.follow.changes.position().await?;
             self.reached(&target).await?;
@@ -354,9 +353,15 @@ impl Shared {
         lock(&self.backlog).bytes() > BACKLOG_BYTES
     }
 
+    /// Until an operator says otherwise.
+    fn paused(&self) -> bool {
+        let wishes = *self.around.wishes.borrow();
+        wishes.pause && !wishes.cutover && !lock(&self.state).pressed()
+    }
+
     fn closed(&self) -> bool {
-        let still = lock(&self.state).still;
-        !still && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
+        let pressed = lock(&self.state).pressed();
+        !pressed && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
     }
 }
 
@@ -402,7 +407,7 @@ async fn read(
                         // What has the name from here on is the new table.
                         return Ok(());
                     }
-                    Meaning::Changed(what) => return Err(changed_by_others(&what)),
+                    Meaning::Changed(what) => return Err(watching::changed_by_others(&what)),
                 },
                 Err(error) if error.remedy() == Remedy::Retry => {
                     tracing::debug!(%error, "the binlog broke off");
@@ -421,14 +426,6 @@ async fn read(
     }
 }
 
-fn changed_by_others(statement: &str) -> Fault {
-    Fault::Refused(Box::new(Reason::new(
-        ReasonCode::PlanStale,
-        format!("somebody changed the table by a statement while rows were copied: {statement}"),
-        "driftless abort, then plan again",
-    )))
-}
-
 /// An applier's life: batch after batch; smaller ones after a conflict, single rows with patience.
 async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
     let mut syncer = shared.follow.syncing.syncer().await?;
@@ -437,8 +434,8 @@ async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
     let mut good = shared.around.clock.now();
     loop {
         let moved = shared.moved.notified();
-        let batch = if shared.closed() { Vec::new() } else { lock(&shared.backlog).take(size) };
-        if batch.is_empty() {
+        let batch = if shared.closed() { Batch::default() } else { lock(&shared.backlog).take(size) };
+        if batch.touched.is_empty() {
             good = shared.around.clock.now();
             tokio::select! {
                 () = moved => {}
@@ -446,13 +443,14 @@ async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
             }
             continue;
         }
-        let back = PutBack { shared: &shared, batch };
-        let explain = fails > 0 && fails.is_multiple_of(EXPLAIN_AFTER);
-        let reading = match (lock(&shared.state).still, back.batch.len()) {
+        let (alone, still) = (batch.touched.len() == 1, lock(&shared.state).still);
+        let explain = alone && batch.fails > 0 && batch.fails.is_multiple_of(EXPLAIN_AFTER);
+        let reading = match (still, alone) {
             (true, _) => Reading::Unlocked,
-            (false, 1) => Reading::Patient,
-            (false, _) => Reading::Impatient,
+            (false, true) => Reading::Patient,
+            (false, false) => Reading::Impatient,
         };
+        let back = PutBack { shared: &shared, batch: batch.touched };
         match syncer.sync(&back.batch, reading, explain).await {
             Ok(()) => {
                 back.done();

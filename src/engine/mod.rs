@@ -31,4 +31,5 @@ mod watching;
 
 pub use altering::Altering;
 pub use ending::{Ending, Tally};
+pub use following::Follow;
 pub use run::{Engine, Options, Ports};

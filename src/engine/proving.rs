@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::ports::rows::{Bound, Range};
 
 /// Longest wait for the changes before a look at rows.
-const BARRIER: Duration = Duration::from_secs(60);
+pub(super) const BARRIER: Duration = Duration::from_secs(60);
 /// Differing keys of a range that are looked at in one go.
 const KEYS: u64 = 2_000;
 /// Goes at one range.
@@ -31,6 +31,11 @@ impl Strikes {
         let count = self.0.entry(key.clone()).or_default();
         *count += 1;
         *count >= STRIKES
+    }
+
+    /// The row was seen equal.
+    fn clear(&mut self, key: &Bound) {
+        self.0.remove(key);
     }
 }
 
@@ -78,11 +83,19 @@ pub(super) async fn settle(follower: &Follower, strikes: &mut Strikes, limit: Du
     follower.barrier(limit).await?;
     let keys: Vec<Bound> = some.iter().map(|(key, _)| key.clone()).collect();
     let odd = follower.differing(&keys).await?;
+    let (unequal, equal): (Vec<_>, Vec<_>) =
+        some.into_iter().partition(|(key, _)| odd.binary_search_by(|other| other.0.cmp(&key.0)).is_ok());
+    for (key, number) in equal {
+        follower.proven(&key, number);
+        strikes.clear(&key);
+    }
+    if !unequal.is_empty() {
+        // What was seen may be a change that the stream had not told yet.
+        follower.barrier(limit).await?;
+    }
     let (mut wrong, mut doubtful) = (Vec::new(), Vec::new());
-    for (key, number) in some {
-        if odd.binary_search_by(|other| other.0.cmp(&key.0)).is_err() {
-            follower.proven(&key, number);
-        } else if follower.changed(&key) == Some(number) {
+    for (key, number) in unequal {
+        if follower.changed(&key) == Some(number) {
             if strikes.strike(&key) {
                 wrong.push(key);
             } else {

@@ -312,6 +312,7 @@ impl Engine {
                 pace: Arc::clone(&self.ports.pace),
                 wishes: self.wishes.clone(),
                 patience: self.options.patience,
+                stop: self.stop.clone(),
             };
             Follower::start(follow.clone(), around)
         };

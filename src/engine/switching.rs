@@ -68,16 +68,16 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
         attempt += 1;
         engine.tally.switch_attempts = attempt;
         let started = engine.ports.clock.now();
-        let answer = match ready(engine).await {
-            Ok(()) => closing::switch(engine).await,
-            Err(fault) => Err(fault),
-        };
+        let answer = attempted(engine).await;
         let took = engine.ports.clock.now().saturating_sub(started);
         // A RENAME whose answer was lost may still come: no conflict may be recorded before it.
         let doubtful = matches!(answer, Err(Fault::Lost(_)));
         let settled = settle(engine, answer).await;
         if !doubtful && !matches!(settled, Ok(Settled::Switched) | Err(Ending::Unknown { .. })) {
             reopen(engine).await;
+        }
+        if !matches!(settled, Ok(Settled::Switched) | Err(Ending::Unknown { .. })) {
+            closing::let_in(engine).await;
         }
         match settled? {
             Settled::Switched => {
@@ -87,6 +87,9 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
                 return Ok(());
             }
             Settled::Not(why) => {
+                if let Some(fault) = closing::hopeless(engine) {
+                    return Err(Ending::of(fault, at));
+                }
                 if engine.stop.is_cancelled() || attempt >= engine.options.attempts {
                     return Err(Ending::Stopped { phase: at, why });
                 }
@@ -97,9 +100,20 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
     }
 }
 
+async fn attempted(engine: &mut Engine) -> Result<(), Fault> {
+    // First, because it may take long: what is looked at next must still be so at the switch.
+    closing::catch_up(engine).await?;
+    ready(engine).await?;
+    closing::switch(engine).await
+}
+
 /// Everything that must be true at the moment of the RENAME; what can change until then is closed last.
 async fn ready(engine: &Engine) -> Result<(), Fault> {
     conflicts(&engine.ports).await?;
+    if let Some(follow) = &engine.ports.follow {
+        // An earlier attempt may have left triggers.
+        follow.cutover.reopen().await?;
+    }
     let standing = engine.ports.objects.standing().await?;
     if !phase::whole(&standing, engine.armed()) || standing.retired {
         let what = format!("the shadow can't be trusted any more: the servers have {standing:?}");

@@ -76,6 +76,8 @@ async fn compare_proven(engine: &mut Engine) -> Result<Vec<String>, Ending> {
     let Some(follower) = engine.follower.clone() else { return compare_all(engine).await };
     for attempt in 1..=PROOFS {
         follower.begin_proof();
+        // What changed before is not proven by itself: it must be visible, and in step, before the first look.
+        engine.ordered(at, "waiting for the changes", Guard::None, || follower.barrier(proving::BARRIER)).await?;
         let differences = compare_all(engine).await?;
         if !differences.is_empty() || engine.stop.is_cancelled() {
             return Ok(differences);

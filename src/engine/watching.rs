@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_strategies::Reason;
+use driftless_strategies::verdict::ReasonCode;
+
 use super::following::Follower;
 use super::phase;
 use super::run::Ports;
@@ -58,4 +61,13 @@ fn known<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
             Ok(None)
         }
     }
+}
+
+/// The table is not the planned one any more.
+pub(super) fn changed_by_others(statement: &str) -> Fault {
+    Fault::Refused(Box::new(Reason::new(
+        ReasonCode::PlanStale,
+        format!("somebody changed the table by a statement while rows were copied: {statement}"),
+        "driftless abort, then plan again",
+    )))
 }

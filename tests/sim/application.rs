@@ -18,6 +18,8 @@ pub(crate) struct Application {
     pub(crate) tags: Option<i64>,
     /// Mean pause between two transactions while driftless acts, nanoseconds.
     pub(crate) pause: u64,
+    /// They never rest.
+    pub(crate) busy: bool,
     pub(crate) over: AtomicBool,
     pub(crate) acknowledged: AtomicU64,
     pub(crate) next_tag: AtomicU64,
@@ -28,7 +30,7 @@ impl Application {
     pub(crate) async fn write(self: Arc<Self>, node: usize) {
         while !self.over.load(Ordering::SeqCst) {
             self.world.upto(2 * self.pause).await;
-            while self.world.time.now() > self.world.state().lively_until && self.world.chance(950) {
+            while !self.busy && self.world.time.now() > self.world.state().lively_until && self.world.chance(950) {
                 self.world.upto(40 * MS).await;
             }
             let (up, behind) = {

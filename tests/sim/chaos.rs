@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::journal::wish;
 use super::surroundings::Outside;
+use super::tables::Ddl;
 use super::world::{MS, S, World};
 
 /// How often each of it happens, in a thousand looks.
@@ -18,13 +19,43 @@ pub(crate) struct Chaos {
     pub(crate) pause: u64,
     pub(crate) abort: u64,
     pub(crate) cutover: u64,
+    /// Somebody truncates the table.
+    pub(crate) truncate: u64,
+}
+
+/// What an operator does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Pause,
+    GoOn,
+    Cutover,
+    /// A file forbids the switch.
+    Hold,
+    Release,
+}
+
+/// Carries out orders at their moments, milliseconds after the beginning.
+pub(crate) async fn obey(world: Arc<World>, outside: Arc<Outside>, orders: Vec<(u64, Order)>) {
+    for (at, order) in orders {
+        let now = world.time.now();
+        world.time.sleep((at * MS).saturating_sub(now)).await;
+        match order {
+            Order::Pause => wish(&world, 0, |wishes| wishes.pause = true).await,
+            Order::GoOn => wish(&world, 0, |wishes| wishes.pause = false).await,
+            Order::Cutover => wish(&world, 0, |wishes| wishes.cutover = true).await,
+            Order::Hold => outside.held.store(true, Ordering::SeqCst),
+            Order::Release => outside.held.store(false, Ordering::SeqCst),
+        }
+    }
 }
 
 impl Chaos {
-    pub(crate) const NONE: Self = Self { node_loss: 0, home_loss: 0, gate: 0, hold: 0, pause: 0, abort: 0, cutover: 0 };
+    pub(crate) const NONE: Self =
+        Self { node_loss: 0, home_loss: 0, gate: 0, hold: 0, pause: 0, abort: 0, cutover: 0, truncate: 0 };
 
     const fn any(&self) -> bool {
-        self.node_loss + self.home_loss + self.gate + self.hold + self.pause + self.abort + self.cutover > 0
+        self.node_loss + self.home_loss + self.gate + self.hold + self.pause + self.abort + self.cutover + self.truncate
+            > 0
     }
 }
 
@@ -57,6 +88,10 @@ pub(crate) async fn reign(world: Arc<World>, outside: Arc<Outside>, chaos: Chaos
         if happens(chaos.cutover) {
             let at = anywhere(&world);
             wish(&world, at, |wishes| wishes.cutover = true).await;
+        }
+        if chaos.truncate > 0 && happens(chaos.truncate) {
+            let at = anywhere(&world);
+            drop(Arc::clone(&world).ddl(at, Ddl::Truncate).await);
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Tx {
     pub(crate) ops: Vec<Op>,
     /// Tables that it has touched, read or written: its metadata locks.
     pub(crate) names: BTreeSet<Name>,
-    pub(super) locks: BTreeSet<Item>,
+    pub(crate) locks: BTreeSet<Item>,
     /// Its locks were taken by force after it was sent.
     pub(super) robbed: bool,
     /// Its client no longer hears: the node went.
@@ -81,8 +81,32 @@ pub(crate) struct Node {
     pub(crate) store: Store,
     pub(crate) applied: u64,
     pub(crate) up: bool,
-    locks: BTreeMap<Item, BTreeMap<TxId, Mode>>,
+    pub(super) locks: BTreeMap<Item, BTreeMap<TxId, Mode>>,
     pub(crate) news: Arc<Notify>,
+    pub(crate) binlog: Vec<Logged>,
+    /// What is written to the binlog, but is not visible yet.
+    pub(super) prepared: Option<Prepared>,
+}
+
+/// What a node holds between binlog and commit.
+pub(crate) struct Prepared {
+    pub(super) seqno: u64,
+    pub(super) locks: Vec<Item>,
+}
+
+/// One transaction or statement in a binlog, with its place in the order.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) seqno: u64,
+    pub(crate) what: Event,
+}
+
+/// What a binlog says of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// Keys of the source before and after.
+    Rows(Vec<(Option<i64>, Option<i64>)>),
+    Ddl(Ddl),
 }
 
 /// All nodes and their order.
@@ -104,6 +128,8 @@ pub(crate) struct Cluster {
     pub(crate) forced: u64,
     pub(crate) replayed: u64,
     pub(crate) uncertified: u64,
+    /// Keys of the copying node that changed since they were last seen equal, or were never seen.
+    pub(crate) unseen: BTreeSet<i64>,
 }
 
 impl Cluster {
@@ -114,6 +140,8 @@ impl Cluster {
             up: true,
             locks: BTreeMap::new(),
             news: Arc::new(Notify::new()),
+            binlog: Vec::new(),
+            prepared: None,
         };
         let truth = store.tables.get(&Name::Source).map(|table| table.rows.clone()).unwrap_or_default();
         Self {
@@ -130,6 +158,7 @@ impl Cluster {
             forced: 0,
             replayed: 0,
             uncertified: 0,
+            unseen: BTreeSet::new(),
         }
     }
 
@@ -191,6 +220,16 @@ impl Cluster {
             tx.locks.insert(item);
         }
         Ok(true)
+    }
+
+    /// Gives back the lock of a row that turned out not to be there: read committed has no gap locks.
+    pub(crate) fn unlock(&mut self, id: TxId, item: Item) {
+        let Some(tx) = self.txs.get_mut(&id) else { return };
+        if tx.locks.remove(&item)
+            && let Some(holders) = self.nodes[tx.node].locks.get_mut(&item)
+        {
+            holders.remove(&id);
+        }
     }
 
     pub(super) fn unlock_all(&mut self, id: TxId) {
@@ -356,8 +395,16 @@ impl Cluster {
         for name in ddl.names(&self.reference) {
             self.isolated.insert(name, seqno);
         }
-        if ddl == Ddl::Rename {
-            self.check_switch();
+        match ddl {
+            Ddl::Rename | Ddl::RenameBefore(_) => self.check_switch(),
+            Ddl::Truncate => self.truth.clear(),
+            Ddl::DropShadow
+            | Ddl::CreateShadow
+            | Ddl::AlterShadow { .. }
+            | Ddl::CreateTrigger(_)
+            | Ddl::CreateFence(..)
+            | Ddl::DropTrigger(_)
+            | Ddl::DropRetired => {}
         }
         // An error is an answer; it is the same on every node.
         drop(self.reference.carry_out(ddl));

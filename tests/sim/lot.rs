@@ -5,7 +5,22 @@ use driftless::ports::objects::Keep;
 use super::chaos::Chaos;
 use super::prng::Prng;
 use super::process::Faults;
-use super::scenario::{Scenario, Then, Unique};
+use super::scenario::{Kind, Scenario, Then, Unique};
+
+/// The same for a job that follows the binlog.
+pub(crate) fn drawn_stream(seed: u64) -> Scenario {
+    let mut rng = Prng::new(seed.wrapping_mul(91));
+    let mut scenario = Scenario { kind: Kind::Stream, ..drawn(seed) };
+    scenario.phantoms = if rng.chance(300) { rng.below(40) } else { 0 };
+    scenario.busy = rng.chance(150);
+    if rng.chance(60) {
+        scenario.chaos.truncate = 15;
+    }
+    if rng.chance(300) {
+        scenario.chaos.home_loss = 30;
+    }
+    scenario
+}
 
 /// Whatever the seed says.
 pub(crate) fn drawn(seed: u64) -> Scenario {
@@ -54,5 +69,6 @@ fn chaos(rng: &mut Prng) -> Chaos {
         pause: pick(50),
         abort: pick(50),
         cutover: pick(50),
+        truncate: 0,
     }
 }

@@ -9,9 +9,13 @@ mod application;
 #[cfg(test)]
 mod applying;
 #[cfg(test)]
+mod binlog;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod fence;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
@@ -27,7 +31,11 @@ mod rows;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod stream;
+#[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod syncing;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

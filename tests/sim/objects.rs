@@ -10,6 +10,7 @@ use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Reason, TableShape};
 
 use super::process::{Fate, HOME, Process, busy, fault, lost};
+use super::scenario::Kind;
 use super::tables::{Ddl, Name, Store};
 
 /// What the ALTER does.
@@ -46,6 +47,7 @@ pub(crate) struct SimObjects {
     pub(crate) late: Late,
     pub(crate) emptied: Emptied,
     pub(crate) alter: Alter,
+    pub(crate) kind: Kind,
 }
 
 fn standing(store: &Store) -> Standing {
@@ -57,30 +59,34 @@ fn standing(store: &Store) -> Standing {
     }
 }
 
+/// One ordered statement on a connection; what was sent happens whether its client lives or not.
+pub(crate) async fn run(process: &Arc<Process>, call: &'static str, ddl: Ddl) -> Result<(), Fault> {
+    let fate = process.call(call).await;
+    match fate {
+        Fate::Busy => return Err(busy(call)),
+        Fate::LostBefore => return Err(lost(call)),
+        Fate::Well | Fate::LostAfter => {}
+    }
+    let sent = tokio::spawn(Arc::clone(&process.world).ddl(HOME, ddl));
+    if fate == Fate::LostAfter {
+        // Ordered, but perhaps not carried out anywhere yet.
+        process.world.time.sleep(super::world::MS).await;
+        process.breathe().await;
+        return Err(lost(call));
+    }
+    process.point("statement under way").await;
+    let answer = sent.await.map_err(|error| Fault::Failed(error.to_string()))?;
+    process.breathe().await;
+    match answer {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(what)) => Err(Fault::Failed(format!("{call}: {what}"))),
+        Err(error) => Err(fault(call, &error)),
+    }
+}
+
 impl SimObjects {
-    /// One ordered statement on a connection; what was sent happens whether its client lives or not.
     async fn run(&self, call: &'static str, ddl: Ddl) -> Result<(), Fault> {
-        let fate = self.process.call(call).await;
-        match fate {
-            Fate::Busy => return Err(busy(call)),
-            Fate::LostBefore => return Err(lost(call)),
-            Fate::Well | Fate::LostAfter => {}
-        }
-        let sent = tokio::spawn(Arc::clone(&self.process.world).ddl(HOME, ddl));
-        if fate == Fate::LostAfter {
-            // Ordered, but perhaps not carried out anywhere yet.
-            self.process.world.time.sleep(super::world::MS).await;
-            self.process.breathe().await;
-            return Err(lost(call));
-        }
-        self.process.point("statement under way").await;
-        let answer = sent.await.map_err(|error| Fault::Failed(error.to_string()))?;
-        self.process.breathe().await;
-        match answer {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(what)) => Err(Fault::Failed(format!("{call}: {what}"))),
-            Err(error) => Err(fault(call, &error)),
-        }
+        run(&self.process, call, ddl).await
     }
 
     /// Nothing of an earlier call or process is under way.
@@ -150,6 +156,9 @@ impl Objects for SimObjects {
     }
 
     async fn make_triggers(&self) -> Result<(), Fault> {
+        if self.kind == Kind::Stream {
+            self.process.violate("triggers are made for a job that follows the binlog");
+        }
         self.process.must_be_fit("make the triggers");
         self.process.may_act("make the triggers", &[Phase::Arming]);
         if self.home(|store| !store.tables.get(&Name::Shadow).is_some_and(|shadow| shadow.altered)) {
@@ -176,11 +185,17 @@ impl Objects for SimObjects {
 
     async fn generation(&self, of: Generation) -> Result<Option<String>, Fault> {
         self.process.reading("generation").await?;
+        if self.kind == Kind::Stream {
+            return Ok(Some(self.home(|store| store.generation).to_string()));
+        }
         let new = of == Generation::Retired && self.emptied == Emptied::AtTheSwitch;
         Ok(Some(if new { "2" } else { "1" }.to_owned()))
     }
 
     async fn switch(&self) -> Result<(), Fault> {
+        if self.kind == Kind::Stream {
+            self.process.violate("the names are switched while writers write");
+        }
         self.process.must_be_fit("switch");
         self.process.may_act("switch", &[Phase::Switching]);
         if !self.process.proven() {

@@ -1,6 +1,7 @@
 //! One life of the driftless process: where it is killed, which errors it meets, and what it must never do.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,10 @@ pub(crate) struct Process {
     dead: AtomicBool,
     pub(crate) death: Notify,
     deeds: Mutex<Deeds>,
+    /// Where the binlog ended before writers were kept out; 0 for never.
+    pub(crate) before_fence: AtomicUsize,
+    /// Keys that were deleted once.
+    pub(crate) gone: Mutex<BTreeSet<i64>>,
 }
 
 impl Process {
@@ -82,6 +87,8 @@ impl Process {
             dead: AtomicBool::new(false),
             death: Notify::new(),
             deeds: Mutex::new(Deeds::default()),
+            before_fence: AtomicUsize::new(0),
+            gone: Mutex::default(),
         })
     }
 
@@ -117,6 +124,10 @@ impl Process {
     pub(crate) fn die(&self) {
         self.dead.store(true, Ordering::SeqCst);
         self.death.notify_one();
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
     }
 
     /// Goes on only while the process lives.

@@ -9,7 +9,10 @@ use driftless_strategies::Reason;
 use driftless_strategies::verdict::ReasonCode;
 
 use super::cluster::{Mode, SqlError};
+use super::fence::Weak;
 use super::process::{Fate, HOME, Process, busy, fault, lost};
+use super::scenario::Kind;
+use super::syncing::replace;
 use super::tables::{Checkpoint, Item, Name, Op, Row, Store};
 use super::world::{MS, Session};
 
@@ -20,6 +23,8 @@ pub(crate) struct SimRows {
     pub(crate) process: Arc<Process>,
     /// The shadow has a unique key that the source does not enforce.
     pub(crate) new_unique: bool,
+    pub(crate) kind: Kind,
+    pub(crate) weak: Weak,
     /// Longest pause between two rows.
     pub(crate) row_step: u64,
 }
@@ -33,7 +38,7 @@ pub(crate) fn key_of(bound: &Bound) -> i64 {
 }
 
 /// The keys of a table in a range, in order.
-fn keys(store: &Store, table: Name, range: &Range) -> Vec<i64> {
+pub(crate) fn keys(store: &Store, table: Name, range: &Range) -> Vec<i64> {
     let (after, upto) = (range.after.as_ref().map(key_of), range.upto.as_ref().map(key_of));
     let inside = |key: &i64| after.is_none_or(|after| *key > after) && upto.is_none_or(|upto| *key <= upto);
     let rows = store.tables.get(&table).map(|table| table.rows.keys().copied().filter(inside).collect());
@@ -72,6 +77,8 @@ impl Rows for SimRows {
         Ok(Box::new(SimWorker {
             process: Arc::clone(&self.process),
             new_unique: self.new_unique,
+            kind: self.kind,
+            weak: self.weak,
             row_step: self.row_step,
         }))
     }
@@ -85,6 +92,8 @@ impl Rows for SimRows {
 struct SimWorker {
     process: Arc<Process>,
     new_unique: bool,
+    kind: Kind,
+    weak: Weak,
     row_step: u64,
 }
 
@@ -112,7 +121,11 @@ impl SimWorker {
             let source = store.tables.get(&Name::Source).map_or(0, |table| table.triggers.len());
             (source, store.tables.get(&Name::Shadow).is_some_and(|shadow| shadow.altered))
         };
-        if triggers != 3 || !shadow {
+        let armed = match self.kind {
+            Kind::Triggers => 3,
+            Kind::Stream => 0,
+        };
+        if triggers != armed || !shadow {
             self.process.violate(format!("copy: {triggers} triggers stand, shadow made: {shadow}"));
         }
         self.process.deeds().proven.clear();
@@ -129,7 +142,13 @@ impl SimWorker {
             if let Some(row) = tx.row(Name::Source, key) {
                 tx.pause().await;
                 self.process.breathe().await;
-                copied += self.keep_or_insert(tx, key, row).await?;
+                copied += match self.kind {
+                    Kind::Stream if !self.new_unique => {
+                        replace(tx, key, row).await?;
+                        1
+                    }
+                    Kind::Stream | Kind::Triggers => self.keep_or_insert(tx, key, row).await?,
+                };
             }
             range.after = Some(bound(key));
         }
@@ -243,8 +262,15 @@ impl RowWorker for SimWorker {
             };
             (rows(Name::Source), rows(Name::Shadow))
         };
+        if self.weak.blind() {
+            return Ok(Compared { rows: u64::try_from(source.len()).unwrap_or(u64::MAX), differences: Vec::new() });
+        }
         let missing = source.iter().filter(|row| !shadow.contains(row)).map(|row| format!("missing {row:?}"));
         let ghosts = shadow.iter().filter(|row| !source.contains(row)).map(|row| format!("ghost {row:?}"));
+        if source == shadow {
+            let seen = source.iter().map(|(key, _)| *key);
+            self.process.world.state().cluster.seen_equal(seen);
+        }
         let differences: Vec<String> = missing.chain(ghosts).take(5).collect();
         self.process.point("compared").await;
         if differences.is_empty() {

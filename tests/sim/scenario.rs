@@ -6,19 +6,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use driftless::copy::sizer::Limits;
-use driftless::engine::{Ending, Engine, Options, Ports};
+use driftless::engine::{Ending, Engine, Follow, Options, Ports};
 use driftless::ports::journal::{Job, JobId, Phase, Wishes};
 use driftless::ports::objects::Keep;
+use driftless::sql::meaning::Names;
 
 use super::application::Application;
-use super::chaos::{self, Chaos};
+use super::binlog::SimChanges;
+use super::chaos::{self, Chaos, Order};
 use super::cluster::difference;
+use super::fence::{SimCutover, Weak};
 use super::journal::{LEASE, SimJournal, claim, over};
 use super::objects::{Alter, Emptied, Late, SimObjects};
 use super::prng::Prng;
 use super::process::{FakeClock, Faults, Process};
 use super::rows::SimRows;
 use super::surroundings::{Listener, Outside, SimNodes, SimPace, plan};
+use super::syncing::SimSyncing;
 use super::tables::{JobRow, Name, Row, Store};
 use super::time;
 use super::world::{MS, S, US, World};
@@ -51,10 +55,26 @@ pub(crate) enum Then {
     Abort,
 }
 
+/// How changes come into the shadow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Triggers,
+    /// From the binlog of the copying node.
+    Stream,
+}
+
 /// Everything that a run depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) seed: u64,
+    pub(crate) kind: Kind,
+    pub(crate) weak: Weak,
+    /// Row events in a thousand that tell of what was rolled back.
+    pub(crate) phantoms: u64,
+    /// Applications never rest.
+    pub(crate) busy: bool,
+    /// What operators do, each so many milliseconds after the beginning.
+    pub(crate) orders: Vec<(u64, Order)>,
     pub(crate) nodes: usize,
     pub(crate) rows: i64,
     pub(crate) clients: usize,
@@ -83,6 +103,11 @@ impl Scenario {
     pub(crate) const fn calm(seed: u64) -> Self {
         Self {
             seed,
+            kind: Kind::Triggers,
+            weak: Weak::No,
+            phantoms: 0,
+            busy: false,
+            orders: Vec::new(),
             nodes: 3,
             rows: 24,
             clients: 1,
@@ -155,6 +180,8 @@ pub(crate) struct Outcome {
     pub(crate) replayed: u64,
     pub(crate) uncertified: u64,
     pub(crate) retried: u64,
+    /// Rows that differed although nothing had changed them.
+    pub(crate) repaired: u64,
 }
 
 /// What the parts of one run share.
@@ -165,11 +192,13 @@ struct Stage {
     application: Arc<Application>,
     endings: Mutex<Vec<Option<Ending>>>,
     retried: AtomicU64,
+    repaired: AtomicU64,
 }
 
 /// Runs a scenario to its end.
 pub(crate) fn run(scenario: &Scenario) -> Outcome {
     let world = World::new(scenario.seed, scenario.nodes, &scenario.store());
+    world.state().followed = scenario.kind == Kind::Stream;
     world.state().late = if scenario.late == Late::Never { 0 } else { 150 };
     let application = Arc::new(Application {
         world: Arc::clone(&world),
@@ -184,6 +213,7 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
             Unique::Added => None,
         },
         pause: 3 * MS,
+        busy: scenario.busy,
         over: AtomicBool::new(false),
         acknowledged: AtomicU64::new(0),
         next_tag: AtomicU64::new(1_000_000),
@@ -195,6 +225,7 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
         application,
         endings: Mutex::new(Vec::new()),
         retried: AtomicU64::new(0),
+        repaired: AtomicU64::new(0),
     });
     time::run(&Arc::clone(&world.time), stage.play())
 }
@@ -209,6 +240,8 @@ impl Stage {
         }
         let chaos =
             tokio::spawn(chaos::reign(Arc::clone(&self.world), Arc::clone(&self.outside), self.scenario.chaos.clone()));
+        let orders = self.scenario.orders.clone();
+        tokio::spawn(chaos::obey(Arc::clone(&self.world), Arc::clone(&self.outside), orders));
         self.world.upto(20 * MS).await;
         let points = self.lives(&chaos.abort_handle()).await;
         chaos.abort();
@@ -228,6 +261,7 @@ impl Stage {
             replayed: state.cluster.replayed,
             uncertified: state.cluster.uncertified,
             retried: self.retried.load(Ordering::SeqCst),
+            repaired: self.repaired.load(Ordering::SeqCst),
         }
     }
 
@@ -248,6 +282,7 @@ impl Stage {
             let at = |places: &[u64]| usize::try_from(life).ok().and_then(|life| places.get(life)).copied();
             let fate = (at(&self.scenario.kills), at(&self.scenario.signals));
             let process = Process::new(&self.world, row.token, faults, fate);
+            self.world.state().cluster.forget_seen();
             let ending = self.live(&process, row, life > 0 && then == Then::Abort).await;
             first.get_or_insert_with(|| process.points());
             if let Some(ending) = &ending {
@@ -283,7 +318,7 @@ impl Stage {
         let rows = u64::try_from(self.scenario.rows).unwrap_or(0);
         let job = Job {
             id: JobId("0123456789ab".into()),
-            plan: plan(self.scenario.new_unique(), rows, row.again),
+            plan: plan(self.scenario.kind, self.scenario.new_unique(), rows, row.again),
             phase: row.phase,
             keep: row.keep,
             end: row.end,
@@ -299,6 +334,7 @@ impl Stage {
             ended = &mut running => match ended {
                 Ok((ending, tally, _)) => {
                     self.retried.fetch_add(tally.retries, Ordering::SeqCst);
+                    self.repaired.fetch_add(tally.repaired, Ordering::SeqCst);
                     Some(ending)
                 }
                 Err(error) => {
@@ -322,22 +358,35 @@ impl Stage {
         let (outside, new_unique) = (Arc::clone(&self.outside), self.scenario.new_unique());
         let rows = u64::try_from(self.scenario.rows).unwrap_or(0);
         let unique = matches!(self.scenario.unique, Unique::Kept | Unique::Added | Unique::Violated);
+        let (kind, weak) = (self.scenario.kind, self.scenario.weak);
         Ports {
             clock: Arc::new(FakeClock(Arc::clone(process))),
             objects: Arc::new(SimObjects {
                 process: Arc::clone(process),
                 late: self.scenario.late,
                 emptied: self.scenario.emptied,
+                kind,
                 alter: if self.scenario.rejected { Alter::Rejected } else { Alter::Unique(unique) },
             }),
-            rows: Arc::new(SimRows { process: Arc::clone(process), new_unique, row_step: 800 * US }),
+            rows: Arc::new(SimRows { process: Arc::clone(process), new_unique, kind, weak, row_step: 800 * US }),
             nodes: Arc::new(SimNodes(Arc::clone(process))),
             pace: Arc::new(SimPace(Arc::clone(&self.outside))),
             journal: Arc::new(SimJournal { process: Arc::clone(process) }),
             reporter: Arc::new(Listener { process: Arc::clone(process), entered: Mutex::default() }),
             hold: Arc::new(move || outside.held.load(Ordering::SeqCst).then(|| "a file exists".into())),
-            follow: None,
-            respec: Arc::new(move |_| Ok(plan(new_unique, rows, false).work.copy().expect("a copy").clone())),
+            follow: (kind == Kind::Stream).then(|| self.follow(process)),
+            respec: Arc::new(move |_| Ok(plan(kind, new_unique, rows, false).work.copy().expect("a copy").clone())),
+        }
+    }
+
+    fn follow(&self, process: &Arc<Process>) -> Follow {
+        let (weak, phantoms, new_unique) = (self.scenario.weak, self.scenario.phantoms, self.scenario.new_unique());
+        let spec = plan(Kind::Stream, new_unique, 0, false).work.copy().expect("a copy").clone();
+        Follow {
+            changes: Arc::new(SimChanges { process: Arc::clone(process), weak, phantoms }),
+            syncing: Arc::new(SimSyncing { process: Arc::clone(process), new_unique, weak }),
+            names: Names::of(&JobId("0123456789ab".into()), &spec),
+            cutover: Arc::new(SimCutover { process: Arc::clone(process), weak }),
         }
     }
 
@@ -370,7 +419,7 @@ impl Stage {
         let lie = match ending {
             Ending::Done => !switched || phase != Phase::Done,
             Ending::Undone | Ending::Refused { .. } => !clean || !over(phase),
-            Ending::Different { .. } => self.scenario.tombstones == Tombstones::On,
+            Ending::Different { .. } => self.scenario.tombstones == Tombstones::On && self.scenario.weak == Weak::No,
             Ending::Failed { .. } => false,
             // A copy ends otherwise when nodes differ.
             Ending::Drifted { .. } => true,
@@ -400,6 +449,9 @@ impl Stage {
         let mut state = self.world.state();
         let mut found = Vec::new();
         let phase = state.cluster.reference.job.phase;
+        // What could not be proven after the switch keeps the retired table.
+        let doubtful = |ending: &Option<Ending>| matches!(ending, Some(Ending::Failed { phase: Phase::Switching, .. }));
+        let doubted = self.endings.lock().expect("endings").iter().any(doubtful);
         for (at, node) in state.cluster.nodes.iter().enumerate() {
             if node.store != state.cluster.reference {
                 found.push(format!("node {at} is not like the others"));
@@ -412,7 +464,12 @@ impl Stage {
                 let text = difference(&state.cluster.truth, &source.rows);
                 found.push(format!("node {at} has not what was committed: {text}"));
             }
-            let kept = node.store.tables.contains_key(&Name::Retired) == self.scenario.keeps();
+            let there = node.store.tables.contains_key(&Name::Retired);
+            let kept = there == self.scenario.keeps() || (there && doubted);
+            let now = self.world.time.now();
+            if node.store.tables.values().any(|table| table.fence.values().any(|until| *until > now)) {
+                found.push(format!("node {at} is still closed"));
+            }
             let done = source.altered && kept && !node.store.tables.contains_key(&Name::Shadow);
             let tidy = match phase {
                 Phase::Done => done && node.store.triggers() == 0,

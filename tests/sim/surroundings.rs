@@ -16,6 +16,7 @@ use driftless_strategies::{
 };
 
 use super::process::{HOME, Process, busy};
+use super::scenario::Kind;
 use super::tables::{Name, Store};
 use super::world::{MS, S};
 
@@ -194,12 +195,15 @@ fn table(text: &str) -> TableName {
 }
 
 /// The plan of the job; `again` makes it one that the real shadow will correct.
-pub(crate) fn plan(new_unique: bool, rows: u64, again: bool) -> Plan {
+pub(crate) fn plan(kind: Kind, new_unique: bool, rows: u64, again: bool) -> Plan {
     let column = |name: &str| ColumnPair { source: ident(name), shadow: ident(name), compare: Compare::Same };
     let key = KeyColumn { source: ident("id"), shadow: ident("id"), literal: Literal::Number };
     Plan {
         format: 1,
-        strategy: StrategyName::TriggerCopy,
+        strategy: match kind {
+            Kind::Triggers => StrategyName::TriggerCopy,
+            Kind::Stream => StrategyName::BinlogStream,
+        },
         table: table("t"),
         alter: "ADD UNIQUE KEY tag (tag)".into(),
         options: Options::default(),

@@ -43,12 +43,23 @@ pub(crate) struct Table {
     /// Who has which tag; `None` when the column is not unique.
     pub(crate) tags: Option<BTreeMap<i64, i64>>,
     pub(crate) triggers: BTreeSet<u8>,
+    /// Triggers that keep writers out, each until a moment.
+    pub(crate) fence: BTreeMap<u8, u64>,
     pub(crate) altered: bool,
 }
 
 impl Table {
     pub(crate) fn fires(&self, change: Change) -> bool {
         self.triggers.contains(&bit(change))
+    }
+
+    /// Until when writes of that kind are kept out, if they are.
+    pub(crate) fn closed(&self, change: Change) -> Option<u64> {
+        self.fence.get(&bit(change)).copied()
+    }
+
+    fn has(&self, change: Change) -> bool {
+        self.fires(change) || self.closed(change).is_some()
     }
 
     fn set_unique(&mut self, unique: bool) {
@@ -113,11 +124,19 @@ impl Item {
 pub(crate) enum Ddl {
     DropShadow,
     CreateShadow,
-    AlterShadow { unique: bool },
+    AlterShadow {
+        unique: bool,
+    },
     CreateTrigger(Change),
+    /// A trigger that keeps writers out until that moment.
+    CreateFence(Change, u64),
     DropTrigger(Change),
     Rename,
+    /// Not to be sent after that moment.
+    RenameBefore(u64),
     DropRetired,
+    /// Somebody else's.
+    Truncate,
 }
 
 impl Ddl {
@@ -125,9 +144,9 @@ impl Ddl {
     pub(crate) fn names(self, store: &Store) -> Vec<Name> {
         match self {
             Self::DropShadow | Self::CreateShadow | Self::AlterShadow { .. } => vec![Name::Shadow],
-            Self::CreateTrigger(_) => vec![Name::Source],
+            Self::CreateTrigger(_) | Self::CreateFence(..) | Self::Truncate => vec![Name::Source],
             Self::DropTrigger(change) => store.trigger_home(change).into_iter().collect(),
-            Self::Rename => Name::ALL.to_vec(),
+            Self::Rename | Self::RenameBefore(_) => Name::ALL.to_vec(),
             Self::DropRetired => vec![Name::Retired],
         }
     }
@@ -140,6 +159,8 @@ pub(crate) struct Store {
     pub(crate) job: JobRow,
     pub(crate) chunks: BTreeMap<u64, Checkpoint>,
     pub(crate) conflicts: BTreeMap<u64, String>,
+    /// How often the source was truncated.
+    pub(crate) generation: u64,
 }
 
 impl Store {
@@ -152,6 +173,7 @@ impl Store {
             job,
             chunks: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            generation: 0,
         }
     }
 
@@ -161,11 +183,11 @@ impl Store {
 
     /// How many triggers stand, on whatever table.
     pub(crate) fn triggers(&self) -> usize {
-        self.tables.values().map(|table| table.triggers.len()).sum()
+        self.tables.values().map(|table| table.triggers.len() + table.fence.len()).sum()
     }
 
     fn trigger_home(&self, change: Change) -> Option<Name> {
-        self.tables.iter().find(|(_, table)| table.fires(change)).map(|(name, _)| *name)
+        self.tables.iter().find(|(_, table)| table.has(change)).map(|(name, _)| *name)
     }
 
     /// Whether the source is as the application made it and nothing of a job is left.
@@ -255,9 +277,23 @@ impl Store {
             Ddl::DropTrigger(change) => {
                 for table in self.tables.values_mut() {
                     table.triggers.remove(&bit(change));
+                    table.fence.remove(&bit(change));
                 }
             }
-            Ddl::Rename => self.rename()?,
+            Ddl::CreateFence(change, until) => {
+                if self.trigger_home(change).is_some() {
+                    return Err(format!("the trigger {change:?} exists already"));
+                }
+                let source = self.tables.get_mut(&Name::Source).ok_or_else(|| missing(Name::Source))?;
+                source.fence.insert(bit(change), until);
+            }
+            Ddl::Rename | Ddl::RenameBefore(_) => self.rename()?,
+            Ddl::Truncate => {
+                let source = self.tables.get_mut(&Name::Source).ok_or_else(|| missing(Name::Source))?;
+                source.rows.clear();
+                source.tags.iter_mut().for_each(BTreeMap::clear);
+                self.generation += 1;
+            }
         }
         Ok(())
     }

@@ -12,14 +12,14 @@ use super::scenario::{Outcome, Scenario, Then, Unique, run};
 use super::writes::{Conflicts, Tombstones};
 
 /// The seeds of a test, or those of `SIM_SEEDS=from..to`, for a long night.
-fn seeds(usual: Range<u64>) -> Range<u64> {
+pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("SIM_SEEDS") else { return usual };
     let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
 /// Runs a scenario; a panic inside is a failure of that scenario.
-fn tried(scenario: &Scenario) -> Result<Outcome, String> {
+pub(crate) fn tried(scenario: &Scenario) -> Result<Outcome, String> {
     let outcome = std::panic::catch_unwind(|| run(scenario)).map_err(|_| format!("it panicked: {scenario:?}"))?;
     if outcome.violations.is_empty() {
         return Ok(outcome);
@@ -29,7 +29,7 @@ fn tried(scenario: &Scenario) -> Result<Outcome, String> {
 }
 
 /// Runs it and stops the test with everything that is needed to see it again.
-fn kept(scenario: &Scenario) -> Outcome {
+pub(crate) fn kept(scenario: &Scenario) -> Outcome {
     tried(scenario).unwrap_or_else(|what| panic!("seed {}: {what}", scenario.seed))
 }
 
@@ -103,7 +103,7 @@ fn whatever_happens_nothing_is_lost() {
 }
 
 /// Killed once at every place, then gone on with or undone.
-fn killed_everywhere(base: &Scenario) -> u64 {
+pub(crate) fn killed_everywhere(base: &Scenario) -> u64 {
     for at in 0.. {
         let outcome = kept(&Scenario { kills: vec![at], ..base.clone() });
         if outcome.endings.first().is_some_and(Option::is_some) {

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) late: u64,
     /// Ordered statements that are not through on the node that they were sent from.
     pub(crate) under_way: u64,
+    /// Somebody follows binlogs, which are written a moment before the rows are visible.
+    pub(crate) followed: bool,
 }
 
 impl State {
@@ -57,6 +59,7 @@ impl World {
             lively_until: 0,
             late: 0,
             under_way: 0,
+            followed: false,
         };
         Arc::new(Self { time: Arc::new(Time::default()), state: Mutex::new(state) })
     }
@@ -95,6 +98,9 @@ impl World {
                 continue;
             }
             self.time.sleep(delay).await;
+            if self.state().followed {
+                self.log(at).await;
+            }
             let mut state = self.state();
             if state.cluster.nodes[at].up {
                 state.cluster.apply_next(at);
@@ -102,6 +108,18 @@ impl World {
                 state.note("applied", applied * 8 + at as u64);
             }
         }
+    }
+
+    /// The moment between binlog and commit.
+    async fn log(&self, at: usize) {
+        let most = {
+            let mut state = self.state();
+            if state.cluster.nodes[at].up {
+                state.cluster.log_next(at);
+            }
+            if state.rng.chance(60) { 12 * MS } else { 150 * US }
+        };
+        self.upto(most).await;
     }
 
     /// An ordered statement from one node: answers once that node has carried it out.
@@ -123,6 +141,11 @@ impl World {
             let mut state = self.state();
             if !state.cluster.nodes[at].up {
                 return Err(SqlError::Down);
+            }
+            if let Ddl::RenameBefore(latest) = ddl
+                && self.time.now() > latest
+            {
+                return Ok(Err("too late to switch the names".into()));
             }
             state.note("ddl", 0);
             state.cluster.order_ddl(at, ddl)
@@ -163,6 +186,10 @@ impl Session {
         Self { world: Arc::clone(world), tx, node, patience: 20 * MS, step: 100 * US }
     }
 
+    pub(crate) async fn wait(&self, most: u64) {
+        self.world.upto(most).await;
+    }
+
     pub(crate) async fn pause(&self) {
         self.world.upto(self.step).await;
     }
@@ -183,6 +210,19 @@ impl Session {
             }
             self.world.upto(500 * US).await;
         }
+    }
+
+    pub(crate) fn unlock(&self, item: Item) {
+        self.world.state().cluster.unlock(self.tx, item);
+    }
+
+    /// Whether an applier has rolled it back meanwhile.
+    pub(crate) fn alive(&self) -> Result<(), SqlError> {
+        self.world.state().cluster.executing(self.tx).map(drop)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.world.time.now()
     }
 
     pub(crate) fn row(&self, table: Name, key: i64) -> Option<Row> {
@@ -219,6 +259,13 @@ impl Session {
             self.push(Op::Row { table, key, before, after })?;
         }
         Ok(())
+    }
+
+    /// Whether this transaction has written that row.
+    pub(crate) fn wrote(&self, table: Name, key: i64) -> bool {
+        let state = self.world.state();
+        let mut ops = state.cluster.txs.get(&self.tx).into_iter().flat_map(|tx| &tx.ops);
+        ops.any(|op| matches!(op, Op::Row { table: name, key: at, .. } if *name == table && *at == key))
     }
 
     /// Which row has a tag.

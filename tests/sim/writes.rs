@@ -5,7 +5,10 @@ use driftless::sql::triggers::Change;
 
 use super::cluster::{Mode, SqlError};
 use super::tables::{Item, Name, Op, Row};
-use super::world::Session;
+use super::world::{MS, S, Session};
+
+/// How long a writer waits in a trigger that keeps it out.
+const HELD: u64 = 2 * S;
 
 /// Whether a delete leaves a certified key on the shadow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,7 @@ pub(crate) struct Semantics {
 /// Inserts a row.
 pub(crate) async fn insert(s: &Session, how: Semantics, key: i64, row: Row) -> Result<(), SqlError> {
     s.touch(Name::Source)?;
+    held(s, Change::Insert).await?;
     s.lock(Item::Row(Name::Source, key), Mode::Exclusive).await?;
     if s.row(Name::Source, key).is_some() {
         return Err(SqlError::Duplicate);
@@ -51,6 +55,7 @@ pub(crate) async fn delete(s: &Session, how: Semantics, key: i64) -> Result<(), 
     s.touch(Name::Source)?;
     s.lock(Item::Row(Name::Source, key), Mode::Exclusive).await?;
     let Some(old) = s.row(Name::Source, key) else { return Ok(()) };
+    held(s, Change::Delete).await?;
     s.write(Name::Source, key, None).await?;
     s.pause().await;
     if fires(s, Change::Delete) { tombstone(s, how, key, old).await } else { Ok(()) }
@@ -61,6 +66,7 @@ pub(crate) async fn update(s: &Session, how: Semantics, key: i64, new_key: i64, 
     s.touch(Name::Source)?;
     s.lock(Item::Row(Name::Source, key), Mode::Exclusive).await?;
     let Some(old) = s.row(Name::Source, key) else { return Ok(()) };
+    held(s, Change::Update).await?;
     if new_key != key {
         s.lock(Item::Row(Name::Source, new_key), Mode::Exclusive).await?;
         if s.row(Name::Source, new_key).is_some() {
@@ -77,6 +83,19 @@ pub(crate) async fn update(s: &Session, how: Semantics, key: i64, new_key: i64, 
         tombstone(s, how, key, old).await?;
     }
     upsert(s, how, new_key, new).await
+}
+
+/// The trigger of a closed table: it waits, then fails the statement; after its end it does nothing.
+async fn held(s: &Session, change: Change) -> Result<(), SqlError> {
+    let closed = s.read(|store| store.tables.get(&Name::Source).and_then(|table| table.closed(change)));
+    let Some(until) = closed.filter(|until| s.now() < *until) else { return Ok(()) };
+    let end = until.min(s.now() + HELD);
+    while s.now() < end {
+        s.alive()?;
+        s.wait(5 * MS).await;
+    }
+    s.alive()?;
+    Err(SqlError::LockWait)
 }
 
 fn fires(s: &Session, change: Change) -> bool {
