@@ -67,28 +67,31 @@ pub struct Backlog {
     unproven_bytes: usize,
 }
 
+/// What the appliers must mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Haste {
+    /// Pauses and the pace.
+    #[default]
+    Ordinary,
+    /// Nothing: an operator wants the switch now.
+    Hurried,
+    /// Nothing: no writer can change the source, and all of them wait for the appliers.
+    Still,
+}
+
 /// What the parts of a follower tell each other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State {
     /// Copying waits for the changes.
     pub copy_waits: bool,
-    /// No writer can change the source, and all of them wait for the appliers: nothing may hold these up.
-    pub still: bool,
-    /// An operator wants the switch now: nothing may hold the appliers up.
-    pub hurry: bool,
+    /// What the appliers must mind.
+    pub haste: Haste,
     /// Keys were forgotten before they were proven.
     pub forgot: bool,
     /// The number of the last change before the job's own RENAME, once that was read.
     pub renamed: Option<u64>,
     /// Rows brought in step.
     pub applied: u64,
-}
-
-impl State {
-    /// Whether nothing may hold the appliers up.
-    pub const fn pressed(self) -> bool {
-        self.still || self.hurry
-    }
 }
 
 fn cost(key: &Bound) -> usize {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backlog::Haste;
 use super::ending::Ending;
 use super::following::Follower;
 use super::keeping::backoff;
@@ -65,7 +66,7 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
         return engine.ports.objects.switch().await;
     };
     let mut closed = follow.cutover.close(WORK).await?;
-    let still = Still::begin(&follower);
+    let still = Hasty::begin(&follower, Haste::Still);
     let last = finish(engine, &follower, closed.as_mut()).await;
     drop(still);
     match last {
@@ -82,35 +83,19 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Fault> {
     }
 }
 
-/// Appliers work without pause until it is dropped.
-struct Hurry(Arc<Follower>);
+/// The appliers' haste, until it is dropped.
+struct Hasty(Arc<Follower>);
 
-impl Hurry {
-    fn begin(follower: &Arc<Follower>) -> Self {
-        follower.hurry(true);
+impl Hasty {
+    fn begin(follower: &Arc<Follower>, haste: Haste) -> Self {
+        follower.haste(haste);
         Self(Arc::clone(follower))
     }
 }
 
-impl Drop for Hurry {
+impl Drop for Hasty {
     fn drop(&mut self) {
-        self.0.hurry(false);
-    }
-}
-
-/// Nobody writes until it is dropped.
-struct Still(Arc<Follower>);
-
-impl Still {
-    fn begin(follower: &Arc<Follower>) -> Self {
-        follower.still(true);
-        Self(Arc::clone(follower))
-    }
-}
-
-impl Drop for Still {
-    fn drop(&mut self) {
-        self.0.still(false);
+        self.0.haste(Haste::Ordinary);
     }
 }
 
@@ -120,7 +105,7 @@ impl Drop for Still {
 /// As from follower and servers; `Busy` when it is to stop, or when too much changes.
 pub(super) async fn catch_up(engine: &mut Engine) -> Result<(), Fault> {
     let Some(follower) = engine.follower.clone() else { return Ok(()) };
-    let _hurry = engine.wishes.borrow().cutover.then(|| Hurry::begin(&follower));
+    let _hurry = engine.wishes.borrow().cutover.then(|| Hasty::begin(&follower, Haste::Hurried));
     for _ in 0..ROUNDS {
         if engine.stop.is_cancelled() {
             return Err(Fault::Busy(engine.stop_reason()));

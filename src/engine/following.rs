@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, Batch, State};
+use super::backlog::{Backlog, Batch, Haste, State};
 use super::keeping::backoff;
 use super::watching;
 
@@ -156,15 +156,9 @@ impl Follower {
         lock(&self.shared.state).applied
     }
 
-    /// From now on nothing holds the appliers up, or again what it was.
-    pub(super) fn hurry(&self, on: bool) {
-        lock(&self.shared.state).hurry = on;
-        self.shared.moved.notify_waiters();
-    }
-
-    /// From now on no writer can change the source, or they can again.
-    pub(super) fn still(&self, on: bool) {
-        lock(&self.shared.state).still = on;
+    /// What the appliers must mind from now on.
+    pub(super) fn haste(&self, haste: Haste) {
+        lock(&self.shared.state).haste = haste;
         self.shared.moved.notify_waiters();
     }
 
@@ -356,12 +350,12 @@ impl Shared {
     /// Until an operator says otherwise.
     fn paused(&self) -> bool {
         let wishes = *self.around.wishes.borrow();
-        wishes.pause && !wishes.cutover && !lock(&self.state).pressed()
+        wishes.pause && !wishes.cutover && lock(&self.state).haste == Haste::Ordinary
     }
 
     fn closed(&self) -> bool {
-        let pressed = lock(&self.state).pressed();
-        !pressed && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
+        let ordinary = lock(&self.state).haste == Haste::Ordinary;
+        ordinary && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
     }
 }
 
@@ -443,12 +437,12 @@ async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
             }
             continue;
         }
-        let (alone, still) = (batch.touched.len() == 1, lock(&shared.state).still);
+        let (alone, haste) = (batch.touched.len() == 1, lock(&shared.state).haste);
         let explain = alone && batch.fails > 0 && batch.fails.is_multiple_of(EXPLAIN_AFTER);
-        let reading = match (still, alone) {
-            (true, _) => Reading::Unlocked,
-            (false, true) => Reading::Patient,
-            (false, false) => Reading::Impatient,
+        let reading = match (haste, alone) {
+            (Haste::Still, _) => Reading::Unlocked,
+            (Haste::Ordinary | Haste::Hurried, true) => Reading::Patient,
+            (Haste::Ordinary | Haste::Hurried, false) => Reading::Impatient,
         };
         let back = PutBack { shared: &shared, batch: batch.touched };
         match syncer.sync(&back.batch, reading, explain).await {
