@@ -96,7 +96,11 @@ impl Syncer for RowSyncer {
                     Fault::Rows { rows, .. } if rows.is_empty() && error.kind == ErrorKind::Duplicate => {
                         Fault::Busy(error.to_string())
                     }
-                    fault => fault,
+                    fault @ (Fault::Rows { .. }
+                    | Fault::Busy(_)
+                    | Fault::Lost(_)
+                    | Fault::Refused(_)
+                    | Fault::Failed(_)) => fault,
                 }
             }
             ErrorKind::Duplicate
