@@ -23,6 +23,7 @@ pub mod throttle;
 pub mod verify;
 
 pub mod engine;
+pub mod purge;
 
 pub mod report;
 

@@ -181,7 +181,12 @@ fn described(column: &Column) -> String {
     }
 }
 
-/// How a value of the key travels; `None` for types whose values have no exact text or order.
+/// How a value of a column travels; `None` for types whose values have no exact text or order.
+#[must_use]
+pub fn key_literal(column: &Column) -> Option<Literal> {
+    literal(column, &ColumnType::of(column))
+}
+
 fn literal(column: &Column, of: &ColumnType) -> Option<Literal> {
     Some(match of {
         ColumnType::Integer { .. } | ColumnType::Decimal { .. } | ColumnType::Year => Literal::Number,

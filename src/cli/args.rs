@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless_strategies::lint;
 
 use super::proxies::ProxyArgs;
+use super::purge_args::{ArchiveArgs, PurgeArgs};
 use crate::config::ConnectArgs;
 use crate::config::units::duration;
 
@@ -35,6 +36,10 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Make a table that one node has otherwise equal again, on that node alone, and compare the rows
     Repair(RepairArgs),
+    /// Delete rows that match a condition, in paced batches
+    Purge(Box<PurgeArgs>),
+    /// Put rows that match a condition into another table, and delete them, in paced batches
+    Archive(Box<ArchiveArgs>),
     /// Show the jobs in the journal
     Status(StatusArgs),
     /// Let a running job write nothing until it is resumed

@@ -97,14 +97,23 @@ pub(super) fn limits(args: &PaceArgs) -> Result<Limits, CliError> {
 
 /// Starts sampling; returns when every server has answered once, or soon after.
 pub(super) async fn pace(parts: &Parts<'_>) -> Result<Arc<Sampler>, CliError> {
-    let limits = limits(parts.pace)?;
-    let members = parts.discovered.members.iter().map(|member| Watch {
+    sampler(parts.discovered, parts.pace, Arc::clone(&parts.clock) as Arc<dyn Clock>).await
+}
+
+/// The same from its parts.
+pub(super) async fn sampler(
+    discovered: &Discovered,
+    pace: &PaceArgs,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Sampler>, CliError> {
+    let limits = limits(pace)?;
+    let members = discovered.members.iter().map(|member| Watch {
         name: member.node.name.clone(),
         server: Arc::clone(&member.server),
         role: Role::Node,
     });
-    let watched: Vec<Watch> = members.chain(replicas(parts.discovered).await).collect();
-    let sampler = Arc::new(Sampler::start(watched, limits, Arc::clone(&parts.clock) as Arc<dyn Clock>));
+    let watched: Vec<Watch> = members.chain(replicas(discovered).await).collect();
+    let sampler = Arc::new(Sampler::start(watched, limits, clock));
     crate::ports::pace::Pace::wait(sampler.as_ref(), FIRST_SAMPLES).await;
     Ok(sampler)
 }
@@ -205,15 +214,17 @@ fn follow(
 
 /// The sampler with the user's ceiling.
 pub(super) fn throttle(parts: &Parts<'_>, sampler: &Arc<Sampler>) -> Arc<Throttle> {
-    let clock = || Arc::clone(&parts.clock) as Arc<dyn Clock>;
-    Arc::new(Throttle {
-        sampler: Arc::clone(sampler),
-        ceiling: parts.pace.max_rows_per_second.map(|rows| Ceiling::new(rows, clock())),
-    })
+    gate(parts.pace, sampler, &(Arc::clone(&parts.clock) as Arc<dyn Clock>))
+}
+
+/// The same from its parts.
+pub(super) fn gate(pace: &PaceArgs, sampler: &Arc<Sampler>, clock: &Arc<dyn Clock>) -> Arc<Throttle> {
+    let ceiling = pace.max_rows_per_second.map(|rows| Ceiling::new(rows, Arc::clone(clock)));
+    Arc::new(Throttle { sampler: Arc::clone(sampler), ceiling })
 }
 
 /// The nodes that apply what the first one commits.
-fn others(discovered: &Discovered) -> Vec<Arc<dyn Server>> {
+pub(super) fn others(discovered: &Discovered) -> Vec<Arc<dyn Server>> {
     match discovered.topology {
         Topology::Galera { .. } => discovered.members.iter().skip(1).map(|member| Arc::clone(&member.server)).collect(),
         Topology::Single => Vec::new(),

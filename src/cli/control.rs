@@ -171,7 +171,8 @@ pub(super) async fn claim(store: &JournalStore, entry: &Entry, owner: &str) -> R
     Ok(store.claim(&entry.job.id, owner, dead).await?)
 }
 
-fn dead(owner: &str) -> bool {
+/// Whether an owner is a process of this machine that is gone.
+pub(super) fn dead(owner: &str) -> bool {
     let Some((place, process)) = owner.rsplit_once(':') else { return false };
     let Some((pid, start)) = process.split_once('@') else { return false };
     // Where there is no /proc nothing is known of other processes.

@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser as _};
 
 use super::args::{Cli, Command};
-use super::{check, control, demo, error, inspect, plan, repair, run, sweep, terminal};
+use super::{check, control, demo, error, inspect, plan, purge, repair, run, sweep, terminal};
 use crate::report::ExitCode;
 
 /// Runs the command that argv names, and says how it ended.
@@ -30,6 +30,8 @@ async fn dispatch(command: Command) -> Result<ExitCode, error::CliError> {
         Command::Run(args) => run::run(&args).await,
         Command::Check(args) => check::check(&args).await,
         Command::Repair(args) => repair::repair(&args).await,
+        Command::Purge(args) => purge::purge(&args).await,
+        Command::Archive(args) => purge::archive(&args).await,
         Command::Status(args) => control::status(&args).await,
         Command::Pause(args) => control::wish(&args, control::Order::Pause).await,
         Command::Resume(args) => control::wish(&args, control::Order::Resume).await,

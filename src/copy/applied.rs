@@ -15,21 +15,22 @@ const LIMIT: Duration = Duration::from_secs(2);
 const SKIPPED: u32 = 50;
 
 /// A connection whose reads wait until its node has caught up with the cluster.
-pub(super) struct Other {
+pub struct Other {
     session: KeptSession,
     skip: u32,
 }
 
 impl Other {
     /// Connects when first asked.
-    pub(super) fn new(server: Arc<dyn Server>, flavour: Flavour) -> Self {
+    #[must_use]
+    pub fn new(server: Arc<dyn Server>, flavour: Flavour) -> Self {
         let setup = vec![sql::session::reads_in_order(flavour)];
         Self { session: KeptSession::new(server, setup), skip: 0 }
     }
 
     /// Waits until the node has applied everything that was committed before now, at most `LIMIT`; `false` when it was
     /// asked and did not answer.
-    pub(super) async fn applied(&mut self) -> bool {
+    pub async fn applied(&mut self) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
             return true;

@@ -4,7 +4,7 @@
 //! Out:   the `Rows` port: boundaries, chunks copied with their checkpoint, ranges compared.
 //! Never: decides whether to pause, retries, or locks more than one chunk's rows.
 
-mod applied;
+pub mod applied;
 mod evidence;
 pub mod sizer;
 pub mod slot;

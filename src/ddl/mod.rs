@@ -8,6 +8,7 @@
 mod classify;
 mod column;
 mod comment;
+mod condition;
 mod cursor;
 mod error;
 mod header;
@@ -18,6 +19,7 @@ mod schema;
 mod split;
 mod statement;
 
+pub use condition::{ConditionError, check_condition};
 pub use error::{AlterError, Problem};
 pub use parse::{parse_alter, parse_alter_in};
 pub use schema::{SchemaError, SchemaTable, dump_version, read_schema};

@@ -15,6 +15,7 @@ pub mod nodes;
 pub mod objects;
 pub mod pace;
 pub mod proxy;
+pub mod purge;
 pub mod report;
 pub mod rolling;
 pub mod rows;

@@ -46,6 +46,11 @@ impl Json {
         Self { clock, begun, stream: Mutex::new(Stream { out, seq: 0 }) }
     }
 
+    /// Writes any event that says which it is.
+    pub(super) fn line<T: Serialize>(&self, event: &T) {
+        self.write(event);
+    }
+
     fn write<T: Serialize>(&self, body: &T) {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Time is read under the lock, so that it rises with the number.

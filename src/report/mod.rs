@@ -19,6 +19,7 @@ pub mod plan_json;
 pub mod plan_markdown;
 pub mod plan_text;
 pub mod progress;
+pub mod purge;
 pub mod sparse;
 pub mod style;
 pub mod terminal;

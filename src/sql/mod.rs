@@ -23,6 +23,8 @@ pub mod journal;
 pub mod meaning;
 pub mod precheck;
 pub mod proxy;
+pub mod purge;
+pub mod purge_journal;
 pub mod repair;
 pub mod session;
 pub mod steps;
