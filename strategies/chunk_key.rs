@@ -187,9 +187,15 @@ pub fn key_literal(column: &Column) -> Option<Literal> {
     literal(column, &ColumnType::of(column))
 }
 
+/// Members that a SET may have in a key. The server makes a number of it in floating point, which it prints exactly up to
+/// fifteen digits.
+pub const EXACT_MEMBERS: usize = 49;
+
+/// How a value of the key travels; `None` for types whose values have no exact text or order.
 fn literal(column: &Column, of: &ColumnType) -> Option<Literal> {
     Some(match of {
         ColumnType::Integer { .. } | ColumnType::Decimal { .. } | ColumnType::Year => Literal::Number,
+        ColumnType::Set { members } if members.len() > EXACT_MEMBERS => return None,
         ColumnType::Enum { .. } | ColumnType::Set { .. } | ColumnType::Bit { .. } => Literal::Ordinal,
         ColumnType::Char { .. } | ColumnType::VarChar { .. } => Literal::Text { charset: column.charset.clone()? },
         ColumnType::Binary { .. } | ColumnType::VarBinary { .. } => Literal::Bytes,

@@ -1,6 +1,7 @@
 //! In which form a key column's value is written.
 
 use driftless_strategies::Column;
+use driftless_strategies::chunk_key::EXACT_MEMBERS;
 use driftless_strategies::column_type::{ColumnType, Sign};
 use driftless_strategies::plan::Literal;
 
@@ -15,8 +16,6 @@ pub(super) enum KeyForm {
     Year { short: bool },
     /// The number of members or bits.
     Ordinal,
-    /// The same of a SET, with which the server calculates in floating point.
-    Members,
     /// Hex with the character set in front.
     Text { introducer: String },
     /// Hex.
@@ -45,7 +44,7 @@ impl KeyForm {
                 Self::Year { short: column.column_type.to_ascii_lowercase().starts_with("year(2)") }
             }
             (Literal::Ordinal, ColumnType::Enum { .. } | ColumnType::Bit { .. }) => Self::Ordinal,
-            (Literal::Ordinal, ColumnType::Set { .. }) => Self::Members,
+            (Literal::Ordinal, ColumnType::Set { members }) if members.len() <= EXACT_MEMBERS => Self::Ordinal,
             (Literal::Text { charset }, ColumnType::Char { .. } | ColumnType::VarChar { .. }) => {
                 Self::Text { introducer: format!("_{charset} x'") }
             }

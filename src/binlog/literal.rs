@@ -11,7 +11,6 @@ pub(super) fn literal(form: &KeyForm, value: &Value<'_>) -> Option<String> {
         (KeyForm::Integer { width: 0 } | KeyForm::Ordinal, Value::UInt(number)) => number.to_string(),
         (KeyForm::Integer { width: 0 }, Value::Int(number)) => number.to_string(),
         (KeyForm::Integer { width }, Value::UInt(number)) => format!("{number:0width$}"),
-        (KeyForm::Members, Value::UInt(number)) => members(*number)?,
         (KeyForm::Decimal { whole }, Value::Decimal(text)) => filled(text, *whole),
         (KeyForm::Year { short: true }, Value::Year(year)) => format!("{:02}", year % 100),
         (KeyForm::Year { short: false }, Value::Year(year)) => format!("{year:04}"),
@@ -42,11 +41,6 @@ fn hex(introducer: &str, bytes: &[u8]) -> String {
 fn filled(text: &str, whole: usize) -> String {
     let before = text.split('.').next().map_or(0, str::len);
     "0".repeat(whole.saturating_sub(before)) + text
-}
-
-/// What the server prints of `set_column + 0`.
-fn members(number: u64) -> Option<String> {
-    (number < 1 << 53).then(|| number.to_string())
 }
 
 fn uuid(bytes: &[u8]) -> Option<String> {

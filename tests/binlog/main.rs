@@ -7,5 +7,6 @@ mod support;
 
 mod ground;
 mod keys;
+mod mysql;
 mod transactions;
 mod transport;
