@@ -113,6 +113,23 @@ pub struct Node {
     /// Whether it takes `wsrep_OSU_method = 'NBO'`, which was tried; files of before it was have `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub non_blocking: bool,
+    /// Its binlog, when it writes one; files of before this was asked have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog: Option<Binlog>,
+}
+
+/// What a node's binlog can be used for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binlog {
+    /// Settings that leave changes out of it, each as `name = value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
+    /// Privileges that following it needs and the user lacks, each as one would GRANT it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_privileges: Vec<String>,
+    /// Seconds after which the server removes its files; `None` for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_s: Option<u64>,
 }
 
 /// How big and how busy the table is.

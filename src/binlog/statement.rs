@@ -16,7 +16,7 @@ pub(super) enum Role {
 }
 
 /// Statements after which no row, column or trigger is another; the table may be named.
-const HARMLESS: [&str; 9] = ["ANALYZE", "CHECK", "CHECKSUM", "FLUSH", "GRANT", "OPTIMIZE", "REPAIR", "REVOKE", "SET"];
+const HARMLESS: [&str; 8] = ["CHECK", "CHECKSUM", "FLUSH", "GRANT", "OPTIMIZE", "REPAIR", "REVOKE", "SET"];
 
 /// Statements that change what they name and nothing else. Any other statement may call functions and fire triggers that
 /// change rows unseen.

@@ -165,6 +165,7 @@ impl SchemaFiles {
             old_transactions: Vec::new(),
             open_transactions: Vec::new(),
             non_blocking: false,
+            binlog: None,
         }
     }
 

@@ -102,6 +102,7 @@ impl Sighting {
             old_transactions: Vec::new(),
             open_transactions: Vec::new(),
             non_blocking: false,
+            binlog: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::ports::server::{ErrorKind, Session};
 use crate::sql::catalog_table::Dialect;
 use crate::sql::{catalog, catalog_table, ddl, innodb};
 
+use super::binlog::read_binlog;
 use super::fitness::{provider_options, read_only, unfit};
 use super::holders::{LockView, who_holds};
 use super::look::{Look, Question, dialect, look};
@@ -104,6 +105,7 @@ async fn examine(member: &Member, discovered: &Discovered, table: &TableName, li
             node.open_transactions = look.users;
             node.variables = variables(look.variables);
             node.non_blocking = look.non_blocking;
+            node.binlog = look.binlog;
             Examined { node, session: Some(session), reading, longest_s: look.longest_s, row_versions, fault: None }
         }
         Err(fault) => {
@@ -134,6 +136,7 @@ async fn attempt(
         look => look?,
     };
     look.variables.extend(pairs(&session.query(&catalog::session_variables()).await?));
+    look.binlog = read_binlog(&mut *session, &member.node, &look.variables).await?;
     if matches!(discovered.topology, Topology::Galera { .. }) {
         look.non_blocking = takes_non_blocking(&mut *session).await?;
     }

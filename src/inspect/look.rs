@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driftless_strategies::facts::{Node, Topology};
+use driftless_strategies::facts::{Binlog, Node, Topology};
 use driftless_strategies::{Ident, TableName};
 
 use crate::error::Fault;
@@ -48,6 +48,8 @@ pub(crate) struct Look {
     pub(crate) users: Vec<String>,
     /// Whether it takes NBO; known only when it was asked.
     pub(crate) non_blocking: bool,
+    /// Its binlog; known only when it was asked.
+    pub(crate) binlog: Option<Binlog>,
     /// Age of the oldest transaction, seconds.
     pub(crate) longest_s: u64,
 }

@@ -4,6 +4,7 @@
 //! Out:   `Facts`, also as a file's text and back; during a job, `NodeWatch`: the same questions again before each ordered step.
 //! Never: reads DDL text, writes anything that others see, decides what a finding means for a strategy.
 
+mod binlog;
 mod columns;
 mod facts;
 mod facts_file;

@@ -80,6 +80,28 @@ fn global_needs(needs: &Needs<'_>) -> Vec<&'static [&'static str]> {
     wanted
 }
 
+/// Rights that following a binlog needs and that none of the lines of `SHOW GRANTS` gives, each as one would GRANT it.
+///
+/// # Source
+/// MariaDB 10.5.2 has split REPLICATION CLIENT ("GRANT", BINLOG MONITOR); the request for the binlog itself needs
+/// REPLICATION SLAVE everywhere, which we tried.
+pub(super) fn missing_to_follow(
+    dialect: Dialect,
+    grants: &[String],
+    variables: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let rights = Rights::read(grants, variables);
+    let monitor: &[&str] = match dialect.flavour {
+        Flavour::MariaDb if dialect.version >= Version::new(10, 5, 2) => {
+            &["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"]
+        }
+        Flavour::MariaDb | Flavour::MySql => &["REPLICATION CLIENT", "SUPER"],
+    };
+    let wanted: [&[&str]; 2] = [&["REPLICATION SLAVE", "REPLICATION REPLICA"], monitor];
+    let lacks = |any_of: &&&[&str]| !any_of.iter().any(|privilege| rights.global(privilege));
+    wanted.iter().filter(lacks).filter_map(|any_of| any_of.first()).map(|first| format!("{first} ON *.*")).collect()
+}
+
 /// A schema's name as GRANT wants it, where `_` and `%` stand for any character unless escaped.
 fn grantable(schema: &str) -> String {
     let escaped = schema.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");

@@ -7,6 +7,8 @@ use super::Sql;
 /// Global variables that a decision may need, and those that tell a server from any other. One that a server does not
 /// have is simply missing from the answer.
 const VARIABLES: &[&str] = &[
+    "binlog_expire_logs_auto_purge",
+    "binlog_expire_logs_seconds",
     "binlog_format",
     "binlog_row_image",
     "binlog_row_value_options",
@@ -15,6 +17,7 @@ const VARIABLES: &[&str] = &[
     "default_storage_engine",
     "enforce_gtid_consistency",
     "event_scheduler",
+    "expire_logs_days",
     "explicit_defaults_for_timestamp",
     "foreign_key_checks",
     "gtid_mode",
@@ -42,6 +45,12 @@ const VARIABLES: &[&str] = &[
     "pxc_maint_mode",
     "pxc_strict_mode",
     "read_only",
+    "replicate_do_db",
+    "replicate_do_table",
+    "replicate_ignore_db",
+    "replicate_ignore_table",
+    "replicate_wild_do_table",
+    "replicate_wild_ignore_table",
     "report_host",
     "report_port",
     "secure_timestamp",

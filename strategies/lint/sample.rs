@@ -98,6 +98,7 @@ fn node(flavour: Flavour, version: Version) -> Node {
         old_transactions: Vec::new(),
         open_transactions: Vec::new(),
         non_blocking: false,
+        binlog: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn watched(name: &str) -> Watched {
         old_transactions: Vec::new(),
         open_transactions: Vec::new(),
         non_blocking: false,
+        binlog: None,
     };
     Watched::of(&Member { server: Arc::new(Nowhere), node })
 }
