@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn files_are_kept_as_long_as_the_server_says() {
-        //   variables                                                                        seconds
-        let cases: [(&[(&str, &str)], Option<u64>); 6] = [
+        type Given = &'static [(&'static str, &'static str)];
+        let cases: [(Given, Option<u64>); 6] = [
             (&[], None),
             (&[("binlog_expire_logs_seconds", "2592000")], Some(2_592_000)),
             (&[("binlog_expire_logs_seconds", "0"), ("expire_logs_days", "0.000000")], None),

@@ -136,7 +136,10 @@ async fn attempt(
         look => look?,
     };
     look.variables.extend(pairs(&session.query(&catalog::session_variables()).await?));
-    look.binlog = read_binlog(&mut *session, &member.node, &look.variables).await?;
+    // A node that is not ready answers nothing of the kind.
+    if !look.readings.is_empty() {
+        look.binlog = read_binlog(&mut *session, &member.node, &look.variables).await?;
+    }
     if matches!(discovered.topology, Topology::Galera { .. }) {
         look.non_blocking = takes_non_blocking(&mut *session).await?;
     }

@@ -81,7 +81,8 @@ proptest! {
 
     #[test]
     fn times_are_read_as_they_are_stored(negative: bool, hours in 0_u64..=838, rest in 0_u64..3600, micros in 0_u64..1_000_000) {
-        let packed = (hours << 12 | (rest / 60) << 6 | rest % 60) << 24 | micros;
+        let whole = (hours << 12) + ((rest / 60) << 6) + rest % 60;
+        let packed = (whole << 24) + micros;
         let middle = 0x80_0000_u64 << 24;
         let stored = if negative { middle - packed } else { middle + packed };
         let time = moment::time(&stored.to_be_bytes()[2..], 6).unwrap();
@@ -93,11 +94,12 @@ proptest! {
     #[test]
     fn days_are_read_as_they_are_stored(year in 0_u64..=9999, month in 0_u64..=12, day in 0_u64..=31, second in 0_u64..86_400) {
         let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
-        let packed = (((year * 13 + month) << 5 | day) << 17) | hours << 12 | minutes << 6 | seconds;
+        let days = ((year * 13 + month) << 5) + day;
+        let packed = (days << 17) + (hours << 12) + (minutes << 6) + seconds;
         let stored = (packed + 0x80_0000_0000).to_be_bytes();
         let moment = moment::date_time(&stored[3..], 0).unwrap().to_string();
         prop_assert_eq!(moment, format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}"));
-        let stored = (year << 9 | month << 5 | day).to_le_bytes();
+        let stored = ((year << 9) + (month << 5) + day).to_le_bytes();
         prop_assert_eq!(moment::date(&stored[..3]).unwrap().to_string(), format!("{year:04}-{month:02}-{day:02}"));
     }
 }
