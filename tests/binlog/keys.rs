@@ -77,7 +77,7 @@ fn types() -> Vec<(String, String)> {
     all.push((format!("SET({})", members.join(",")), format!("('{whole}'),('m48'),('m0,m47')")));
     let sparse = |seed: u32, word: u32| {
         let mixed = (seed * 8 + word).wrapping_mul(0x9e37_79b9).rotate_left(13).wrapping_mul(0x85eb_ca6b) >> 7;
-        if mixed % 3 == 0 { mixed & 0xffff } else { 0 }
+        if mixed.is_multiple_of(3) { mixed & 0xffff } else { 0 }
     };
     let address = |seed: u32| {
         let words: Vec<String> = (0..8).map(|word| format!("{:x}", sparse(seed, word))).collect();
