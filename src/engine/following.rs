@@ -64,6 +64,8 @@ pub(super) struct Surroundings {
     pub(super) patience: Duration,
     /// Cancelled when the run must stop.
     pub(super) stop: CancellationToken,
+    /// Cancelled when the lease is lost: nothing may be written any more.
+    pub(super) deposed: CancellationToken,
 }
 
 /// Reader and appliers at work; they end when it is dropped.
@@ -354,6 +356,9 @@ impl Shared {
     }
 
     fn closed(&self) -> bool {
+        if self.around.deposed.is_cancelled() {
+            return true;
+        }
         let ordinary = lock(&self.state).haste == Haste::Ordinary;
         ordinary && (self.around.wishes.borrow().pause || matches!(self.around.pace.gate(), Gate::Closed { .. }))
     }

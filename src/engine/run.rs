@@ -313,6 +313,7 @@ impl Engine {
                 wishes: self.wishes.clone(),
                 patience: self.options.patience,
                 stop: self.stop.clone(),
+                deposed: self.deposed.clone(),
             };
             Follower::start(follow.clone(), around)
         };

@@ -12,7 +12,7 @@ use driftless_strategies::verdict::ReasonCode;
 use super::cluster::{Mode, SqlError, Stage};
 use super::fence::Weak;
 use super::process::{Fate, HOME, Process, busy, fault};
-use super::rows::{bound, key_of, keys};
+use super::rows::{bound, inside, key_of, keys};
 use super::tables::{Item, Name, Row};
 use super::world::{MS, S, Session};
 
@@ -250,7 +250,8 @@ impl Syncer for SimSyncing {
             let state = self.process.world.state();
             let store = &state.cluster.nodes[HOME].store;
             let of = |table| keys(store, table, range);
-            of(Name::Source).into_iter().chain(of(Name::Shadow)).collect()
+            let nowhere = state.cluster.unseen.iter().copied().filter(inside(range));
+            of(Name::Source).into_iter().chain(of(Name::Shadow)).chain(nowhere).collect()
         };
         within.sort_unstable();
         within.dedup();

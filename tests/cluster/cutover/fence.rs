@@ -343,7 +343,10 @@ async fn a_node_whose_clock_is_wrong_is_refused_before_anything_is_made() {
             };
             let cutover = bed.cutover_on(1, Arc::new(bed.outlook().await), wrap);
             let Err(Fault::Refused(reason)) = cutover.close(WORK).await.map(|_| ()) else { panic!("{skew} passes") };
-            assert!(reason.what.contains(&wrong) && reason.what.contains("7000 ms"), "{reason:?}");
+            // The clocks are not read at the same moment.
+            let told =
+                ["6998 ms", "6999 ms", "7000 ms", "7001 ms", "7002 ms"].iter().any(|ms| reason.what.contains(ms));
+            assert!(reason.what.contains(&wrong) && told, "{reason:?}");
             bed.assert_clean("refused").await;
         }
         bed.forget().await;
