@@ -17,7 +17,7 @@ use crate::engine::Ending;
 use crate::engine::draining::Out;
 use crate::engine::journal::{Entry, JournalStore};
 use crate::ports::clock::Clock;
-use crate::ports::journal::Phase;
+use crate::ports::journal::{JobId, Phase};
 use crate::ports::report::{Event, Reporter};
 use crate::report::style::Role;
 use crate::report::{Complaint, ExitCode};
@@ -152,17 +152,16 @@ pub(super) async fn find(store: &JournalStore, job: Option<&str>) -> Result<Entr
             "check --host and --port",
         ));
     }
-    let mut entries = store.entries(job.is_some()).await?;
-    match job {
-        Some(id) => entries
-            .into_iter()
-            .find(|entry| entry.job.id.0 == id)
-            .ok_or_else(|| usage(format!("there is no job {id}"), "see `driftless status --all`")),
-        None if entries.len() > 1 => {
-            Err(usage("several jobs are under way".into(), "name one; see `driftless status`"))
-        }
-        None => entries.pop().ok_or_else(|| usage("no job is under way".into(), "see `driftless status --all`")),
+    // An entry that can't be read must not stand in the way of another job.
+    if let Some(id) = job {
+        let entry = store.entry(&JobId(id.to_owned())).await?;
+        return entry.ok_or_else(|| usage(format!("there is no job {id}"), "see `driftless status --all`"));
     }
+    let mut entries = store.entries(false).await?;
+    if entries.len() > 1 {
+        return Err(usage("several jobs are under way".into(), "name one; see `driftless status`"));
+    }
+    entries.pop().ok_or_else(|| usage("no job is under way".into(), "see `driftless status --all`"))
 }
 
 /// Takes a job's lease. An owner on this machine whose process is gone is not waited for.
