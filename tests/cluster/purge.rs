@@ -85,7 +85,8 @@ async fn limits_keep_what_they_promise() {
     let test = shared().await;
     let made = [
         "CREATE TABLE t (id INT PRIMARY KEY, at DATETIME NOT NULL, ts TIMESTAMP NOT NULL, KEY at (at))",
-        "INSERT INTO t SELECT seq, NOW() - INTERVAL seq DAY, NOW() - INTERVAL seq DAY FROM seq_1_to_1000",
+        // A minute more: a row is not older than itself within one second.
+        "INSERT INTO t SELECT seq, NOW() - INTERVAL seq * 1440 + 1 MINUTE, NOW() - INTERVAL seq * 1440 + 1 MINUTE FROM seq_1_to_1000",
     ];
     prepare(&test, &made).await;
     let count = "SELECT COUNT(*) FROM t";
@@ -264,7 +265,7 @@ async fn an_archive_keeps_every_value() {
     let test = shared().await;
     let columns = "id INT UNSIGNED NOT NULL, t LONGTEXT, l VARCHAR(300) CHARACTER SET latin1, b LONGBLOB, f FLOAT, d DOUBLE, \
                    n DECIMAL(30,10), bi BIT(13), e ENUM('a','b'), st SET('x','y'), da DATE, dt DATETIME(6), ts TIMESTAMP(3) NULL, \
-                   ti TIME(2), y YEAR, j JSON, g GEOMETRY, u UUID, i6 INET6, v INT AS (id + 1) VIRTUAL, \
+                   ti TIME(2), y YEAR, j JSON, g GEOMETRY, u UUID, i6 INET6, v BIGINT AS (id + 1) VIRTUAL, \
                    PRIMARY KEY (id)";
     let create = |name: &str| format!("CREATE TABLE {name} ({columns}) DEFAULT CHARSET=utf8mb4");
     let bytes: String = (0..=255).map(|byte: u32| format!("{byte:02x}")).collect();
