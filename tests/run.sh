@@ -16,6 +16,7 @@ need galera-4 /usr/lib/galera/libgalera_smm.so
 need rsync rsync
 need haproxy haproxy
 need lsof lsof
+need openssl openssl
 need iproute2 ss
 need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need gcc cc

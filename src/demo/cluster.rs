@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::command::output;
 use super::error::{DemoError, files};
 use super::install::root;
-use super::loopback::free_ports;
+use super::loopback::ReservedPorts;
 use super::node::{Entry, Node, NodeProcess, View};
 use super::options_file::{Place, text};
 use super::packages::{Product, Tools, find, find_under};
@@ -45,6 +45,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     dir: PathBuf,
     watchdog: Option<Watchdog>,
+    _ports: ReservedPorts,
 }
 
 impl Cluster {
@@ -72,12 +73,13 @@ impl Cluster {
         let user = root().await?.then_some("mysql");
         let dir = make_dir(&spec.parent)?;
         let watchdog = Some(Watchdog::set(&dir)?);
-        let ports = free_ports(spec.nodes * 4).map_err(files("find free ports on 127.0.0.1"))?;
-        let (sql, galera) = ports.split_at(spec.nodes);
+        let reserved = ReservedPorts::new(spec.nodes * 4).map_err(files("find free ports on 127.0.0.1"))?;
+        let (sql, galera) = reserved.ports().split_at(spec.nodes);
         let node = |(index, port): (usize, &u16)| Node::new(&dir, format!("n{}", index + 1), *port);
         let nodes = sql.iter().enumerate().map(node).collect();
-        let cluster = Self { spec: spec.clone(), tools: tools.clone(), nodes, dir, watchdog };
-        cluster.write_options(user, galera).await?;
+        let galera = galera.to_vec();
+        let cluster = Self { spec: spec.clone(), tools: tools.clone(), nodes, dir, watchdog, _ports: reserved };
+        cluster.write_options(user, &galera).await?;
         cluster.make_data(user).await?;
         cluster.start_all().await?;
         Ok(cluster)

@@ -29,7 +29,7 @@ pub use error::DemoError;
 pub use latency::Latencies;
 pub use ledger::{Expected, Ledger, Revision};
 pub use load::{Loaded, STRIDE, load, orders};
-pub use loopback::free_ports;
+pub use loopback::ReservedPorts;
 pub use migration::{Connect, Migration, Stage};
 pub use node::NodeProcess;
 pub use packages::{Install, Product, Tools, ensure, find, find_under};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use driftless::demo::load;
+use driftless::demo::{ReservedPorts, load};
 use tokio_util::sync::CancellationToken;
 
 use crate::prove_toi::{BUSY, RUN, done};
@@ -22,18 +22,19 @@ struct Front {
     child: Child,
     port: u16,
     dir: tempfile::TempDir,
+    _ports: ReservedPorts,
 }
 
 impl Front {
     async fn start(servers: &[(String, u16)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A second backend whose servers follow the first one's.
+        let reserved = ReservedPorts::new(2).unwrap();
+        let &[port, second] = reserved.ports() else { panic!("two ports were wanted") };
         let lines: String = servers
             .iter()
             .map(|(name, port)| format!("  server {name} 127.0.0.1:{port} check inter 200ms\n"))
             .collect();
-        // A second backend whose servers follow the first one's.
-        let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let tracking: String = servers
             .iter()
             .map(|(name, port)| format!("  server r_{name} 127.0.0.1:{port} track db/{name}\n"))
@@ -50,7 +51,7 @@ impl Front {
         let mut command = Command::new(program.unwrap_or("haproxy"));
         command.args(["-db", "-f"]).arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("start haproxy (package haproxy)");
-        let front = Self { child, port, dir };
+        let front = Self { child, port, dir, _ports: reserved };
         for _ in 0..100 {
             if front.socket().exists() && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return front;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use driftless::demo::ReservedPorts;
 use tokio::time::Instant;
 
 /// How long the server may take to start.
@@ -14,6 +15,7 @@ pub(crate) struct Private {
     child: Option<Child>,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) port: u16,
+    _reserved: ReservedPorts,
 }
 
 impl Private {
@@ -21,13 +23,14 @@ impl Private {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = ReservedPorts::new(1).unwrap();
+        let port = reserved.ports()[0];
         let data = format!("--datadir={}", dir.path().join("data").display());
         run(
             "mariadb-install-db",
             &["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"],
         );
-        Self { child: None, dir, port }
+        Self { child: None, dir, port, _reserved: reserved }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -10,14 +10,14 @@ use std::time::Duration;
 use driftless::demo::{Cluster, NodeProcess, Spec};
 use driftless::ports::server::Server;
 use driftless_strategies::{Ident, TableName};
-use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::newer::Newer;
 use super::plain::PlainServer;
 
-static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+/// Whoever holds it starts or mends the cluster for all who wait.
+static CLUSTER: Mutex<Option<&'static Cluster>> = Mutex::const_new(None);
 static USE: RwLock<()> = RwLock::const_new(());
-static HEAL: Mutex<()> = Mutex::const_new(());
 static SCHEMAS: AtomicU32 = AtomicU32::new(0);
 
 /// The cluster, with a schema of the test's own.
@@ -47,13 +47,25 @@ pub async fn exclusive() -> Exclusive {
     Exclusive { test: TestCluster::with_schema(None).await, _alone: alone }
 }
 
-async fn running() -> &'static Cluster {
-    let start = || async {
-        Cluster::start(Spec { tree: chosen(), ..Spec::galera(3) })
-            .await
-            .unwrap_or_else(|error| panic!("start the test cluster: {error}\nwhat to do: {}", error.remedy()))
-    };
-    CLUSTER.get_or_init(start).await
+/// The cluster, started or mended: a test before may have failed in the middle of a disturbance. When it can't be mended,
+/// the test that asked fails, and the next one gets a new cluster.
+async fn healthy() -> &'static Cluster {
+    let mut place = CLUSTER.lock().await;
+    if let Some(cluster) = *place {
+        let Err(first) = cluster.heal().await else { return cluster };
+        eprintln!("heal the test cluster, for the first time: {first}");
+        if let Err(error) = cluster.heal().await {
+            *place = None;
+            (0..cluster.nodes().len()).for_each(|index| cluster.kill9(index));
+            panic!("heal the test cluster: {error}");
+        }
+        return cluster;
+    }
+    let started = Cluster::start(Spec { tree: chosen(), ..Spec::galera(3) }).await;
+    let started =
+        started.unwrap_or_else(|error| panic!("start the test cluster: {error}\nwhat to do: {}", error.remedy()));
+    // Statics are never dropped anyway.
+    place.insert(Box::leak(Box::new(started)))
 }
 
 /// `DRIFTLESS_TEST_CLUSTER=mariadb` runs all tests of the cluster on the newer MariaDB; else the machine's own is taken.
@@ -68,11 +80,7 @@ fn chosen() -> Option<std::path::PathBuf> {
 
 impl TestCluster {
     async fn with_schema(guard: Option<RwLockReadGuard<'static, ()>>) -> Self {
-        let cluster = running().await;
-        // A test before may have failed in the middle of a disturbance; one of those that wait mends it.
-        let mending = HEAL.lock().await;
-        cluster.heal().await.unwrap_or_else(|error| panic!("heal the test cluster: {error}"));
-        drop(mending);
+        let cluster = healthy().await;
         let schema = Ident::new(format!("t{}", SCHEMAS.fetch_add(1, Ordering::Relaxed))).expect("a legal name");
         let made = Self { cluster, schema, _shared: guard };
         made.plain(0).run(&[&format!("CREATE SCHEMA {}", made.schema.quoted())]).await;
