@@ -53,11 +53,10 @@ async fn healthy() -> &'static Cluster {
     let mut place = CLUSTER.lock().await;
     if let Some(cluster) = *place {
         let Err(first) = cluster.heal().await else { return cluster };
-        eprintln!("heal the test cluster, for the first time: {first}");
         if let Err(error) = cluster.heal().await {
             *place = None;
             (0..cluster.nodes().len()).for_each(|index| cluster.kill9(index));
-            panic!("heal the test cluster: {error}");
+            panic!("heal the test cluster: {first}; and a second time: {error}");
         }
         return cluster;
     }
