@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use driftless_strategies::facts::Node;
 use driftless_strategies::plan::Step;
-use driftless_strategies::{Alter, CopySpec, Plan, TableShape, Topology, Work, trigger_copy};
+use driftless_strategies::{Alter, CopySpec, Plan, ReasonCode, TableShape, Topology, Work, trigger_copy};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -18,15 +18,16 @@ use crate::copy::sizer;
 use crate::copy::slot::Slots;
 use crate::copy::table::{Kept, Setting, TableRows};
 use crate::cutover::closing::{self, Ground};
-use crate::cutover::objects::{Site, TableObjects};
+use crate::cutover::objects::{ShapeReader as _, Site, TableObjects};
 use crate::discover::Sighting;
 use crate::engine::following::Follow;
 use crate::engine::journal::{Entry, HeldJournal};
 use crate::engine::outlook::{CatalogShapes, Outlook, expectation};
 use crate::engine::{Engine, Options, Ports};
+use crate::error::Fault;
 use crate::inspect::{self, NodeWatch};
 use crate::ports::clock::Clock;
-use crate::ports::journal::JobId;
+use crate::ports::journal::{Job, JobId, Phase};
 use crate::ports::members::{Discovered, Member};
 use crate::ports::nodes::Nodes;
 use crate::ports::report::Reporter;
@@ -190,6 +191,19 @@ pub(super) fn engine(
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
 }
 
+/// The shape whose rows the binlog holds: after the switch that table is the retired one.
+pub(super) async fn followed(first: &Member, job: &Job, source: TableShape) -> Result<TableShape, CliError> {
+    let Work::Stream(spec) = &job.plan.work else { return Ok(source) };
+    if !matches!(job.phase, Phase::Switching | Phase::Undoing) {
+        return Ok(source);
+    }
+    let shapes = CatalogShapes { dialect: Dialect { flavour: first.node.flavour, version: first.node.version } };
+    match shapes.shape(&first.server, &spec.retired).await {
+        Err(Fault::Refused(reason)) if reason.code == ReasonCode::TableMissing => Ok(source),
+        shape => Ok(shape?),
+    }
+}
+
 /// What brings changes from the binlog into the shadow, and keeps writers away for the switch.
 fn follow(
     parts: &Parts<'_>,
@@ -203,13 +217,16 @@ fn follow(
     let Some(changes) = first.server.changes(spec, &parts.source) else {
         return Err(CliError::Surroundings(format!("{} has no binlog that can be read", first.server.address())));
     };
+    let members = parts.discovered.members.iter();
+    let everywhere = members.filter_map(|member| member.server.changes(spec, &parts.source)).collect();
     let ground = Ground {
         objects: Arc::clone(objects),
         nodes: Arc::clone(nodes) as Arc<dyn Nodes>,
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
     };
     let cutover = closing::by_topology(ground, &parts.discovered.topology);
-    Ok(Follow { changes, syncing: Arc::clone(rows) as Arc<dyn Syncing>, names: Names::of(job, spec), cutover })
+    let syncing = Arc::clone(rows) as Arc<dyn Syncing>;
+    Ok(Follow { changes, everywhere, syncing, names: Names::of(job, spec), cutover })
 }
 
 /// The sampler with the user's ceiling.

@@ -165,8 +165,9 @@ async fn resume(
     let limits = inspect::Limits { old_transaction: args.change.max_transaction_age };
     let facts = inspect::inspect(&discovered, &plan.table, None, &limits).await?;
     let front = Front::of(&args.proxy, &args.connect, &discovered)?;
+    let source = assemble::followed(first, &entry.job, facts.table).await?;
     let entry = control::claim(&store, &entry, &owner()).await?;
-    let stage = Stage { front, source: facts.table, row_bytes: facts.load.row_bytes, discovered, alter };
+    let stage = Stage { front, source, row_bytes: facts.load.row_bytes, discovered, alter };
     carry_out(args, stage, &store, entry, json).await
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::altering::{Altering, Limits, Ports};
 use super::ending::Ending;
 use crate::error::Fault;
+use crate::ports::changes::Position;
 use crate::ports::clock::Clock;
 use crate::ports::direct::{Direct, Sight, Sighting};
 use crate::ports::journal::{Job, JobId, Journal, Phase, Watermark, Wishes};
@@ -175,6 +176,12 @@ impl Journal for World {
     }
     async fn forget_chunks(&self) -> Result<(), Fault> {
         Ok(())
+    }
+    async fn mark(&self, _: Option<&Position>) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn marked(&self) -> Result<Option<Position>, Fault> {
+        Ok(None)
     }
     async fn beat(&self) -> Result<Wishes, Fault> {
         Ok(Wishes::default())

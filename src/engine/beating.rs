@@ -38,6 +38,7 @@ impl Pulse {
                 self.clock.sleep(BEAT).await;
                 let began = self.clock.now();
                 let answer = tokio::select! {
+                    biased;
                     answer = self.journal.beat() => answer,
                     () = self.clock.sleep(ANSWER) => Err(Fault::Busy("the journal does not answer".into())),
                 };

@@ -13,7 +13,6 @@ use super::verifying;
 use crate::error::Fault;
 use crate::ports::cutover::Closed;
 use crate::ports::journal::Phase;
-use crate::ports::objects::Keep;
 use crate::ports::rows::Bound;
 
 /// What is done at most while writers are held: the last changes and their proof.
@@ -26,8 +25,6 @@ const FEW: usize = 500;
 const ROUNDS: u32 = 40;
 /// Longest wait for the changes in one round.
 const ROUND: Duration = Duration::from_secs(30);
-/// Longest wait for the RENAME in the binlog.
-const RENAME_READ: Duration = Duration::from_secs(30);
 /// Attempts to let writers in again (about a second and a half).
 const REOPENINGS: u32 = 5;
 /// Keys that are shown.
@@ -121,7 +118,8 @@ pub(super) async fn catch_up(engine: &mut Engine) -> Result<(), Fault> {
     Err(Fault::Busy(format!("{} changed rows wait to be proven", follower.unproven_len())))
 }
 
-/// The last changes and their proof, while nobody writes. The number of the last change.
+/// The last changes and their proof, while nobody writes, marked for whoever must look after a crash. The number of the
+/// last change.
 async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Closed) -> Result<u64, Fault> {
     let left = |closed: &dyn Closed| {
         let left = closed.remaining().saturating_sub(FOR_RENAME);
@@ -132,13 +130,26 @@ async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Close
         }
     };
     follower.barrier(left(closed)?).await?;
-    while follower.unproven_len() > 0 {
-        different(proving::settle(follower, &mut engine.strikes, left(closed)?).await?)?;
-    }
+    let (number, upto) = loop {
+        while follower.unproven_len() > 0 {
+            different(proving::settle(follower, &mut engine.strikes, left(closed)?).await?)?;
+        }
+        // In this order: a change that the place is behind has its number, and a change that has its number is proven.
+        let (number, upto) = (follower.number(), follower.at());
+        if follower.unproven_len() == 0 && follower.number() == number {
+            break (number, upto);
+        }
+    };
     if follower.proof_is_void() {
         return Err(Fault::Busy("the proof is void".into()));
     }
-    Ok(follower.number())
+    let wait = left(closed)?;
+    tokio::select! {
+        biased;
+        marked = engine.ports.journal.mark(Some(&upto)) => marked?,
+        () = engine.ports.clock.sleep(wait) => return Err(Fault::Busy("the journal could not be written in time".into())),
+    }
+    Ok(number)
 }
 
 /// Lets writers in again after an attempt that did not switch, whatever it left. Best effort: the fence ends by
@@ -171,31 +182,6 @@ fn different(wrong: Vec<Bound>) -> Result<(), Fault> {
     Err(Fault::Failed(format!("rows of the shadow stay different from the table: {}", shown(&wrong).join("; "))))
 }
 
-fn shown(keys: &[Bound]) -> Vec<String> {
+pub(super) fn shown(keys: &[Bound]) -> Vec<String> {
     keys.iter().take(SHOWN).map(|key| format!("key ({})", key.0.join(", "))).collect()
-}
-
-/// After the switch: the binlog must show no change of the table between the last one that was brought in and the RENAME.
-pub(super) async fn nothing_slipped(engine: &mut Engine) -> Result<(), Ending> {
-    let at = Phase::Switching;
-    let Some(follower) = engine.follower.take() else { return Ok(()) };
-    engine.tally.applied = follower.applied();
-    let Some(last) = engine.last_change else { return Ok(()) };
-    let what = match follower.renamed(RENAME_READ).await {
-        Ok(number) if number == last => return Ok(()),
-        Ok(_) => {
-            let late: Vec<Bound> =
-                follower.unproven(usize::MAX).into_iter().filter(|(_, n)| *n > last).map(|(key, _)| key).collect();
-            format!(
-                "rows were written while the names were switched, and are in the retired table only: {}",
-                shown(&late).join("; ")
-            )
-        }
-        Err(fault) => format!(
-            "it could not be proven from the binlog that nothing was written while the names were switched: {fault}"
-        ),
-    };
-    // What shows it must not be dropped, by a resume neither.
-    engine.job.keep = Keep::Keep;
-    Err(Ending::Failed { phase: at, what: format!("{what}; the retired table is kept, compare the two") })
 }

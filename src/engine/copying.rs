@@ -107,6 +107,7 @@ async fn work(engine: &mut Engine, shared: &Arc<Shared>) -> Result<(), Ending> {
     let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), engine.follower.clone(), at));
     loop {
         tokio::select! {
+            biased;
             joined = workers.join_next() => match joined {
                 None => break,
                 Some(Ok(Ok(()))) => {}
@@ -148,6 +149,7 @@ impl Shared {
             };
             let Some(chunk) = self.take(share).await? else { return Ok(()) };
             tokio::select! {
+                biased;
                 () = self.ports.pace.admit(chunk.rows) => {}
                 () = self.stop.cancelled() => return Ok(()),
             }
@@ -172,6 +174,7 @@ impl Shared {
         let rest = worked.mul_f64((1.0 / scale(share) - 1.0).max(0.0)).min(LONGEST_REST);
         if rest > Duration::ZERO {
             tokio::select! {
+                biased;
                 () = self.ports.clock.sleep(rest) => {}
                 () = self.stop.cancelled() => {}
             }

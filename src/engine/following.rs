@@ -10,10 +10,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, Batch, Haste, State};
+use super::appliers::apply;
+use super::backlog::{Backlog, Haste, State};
 use super::keeping::backoff;
 use super::watching;
-
 use crate::error::{Fault, Remedy};
 use crate::ports::changes::{Change, Changes, Position};
 use crate::ports::clock::Clock;
@@ -21,32 +21,30 @@ use crate::ports::cutover::Cutover;
 use crate::ports::journal::Wishes;
 use crate::ports::pace::{Gate, Pace};
 use crate::ports::rows::{Bound, Range};
-use crate::ports::syncing::{Last, Reading, Syncer, Syncing, Touched};
+use crate::ports::syncing::{Last, Syncer, Syncing};
 use crate::sql::meaning::{Meaning, Names};
 
 /// Bytes of memory that keys of changed rows may take; the reader waits at it.
 const BACKLOG_BYTES: usize = 16 << 20;
-/// Share of it at which copying waits, and at which it goes on.
+/// Share of it at which copying waits, then goes on.
 const COPY_WAITS: usize = BACKLOG_BYTES / 4;
 const COPY_GOES_ON: usize = BACKLOG_BYTES / 16;
 /// Bytes that the keys not proven yet may take; past it the comparison begins anew.
 const UNPROVEN_BYTES: usize = 12 << 20;
-/// Rows that one transaction of an applier brings in step at most.
-const BATCH: usize = 500;
 /// Connections that bring rows in step.
 const APPLIERS: usize = 2;
-/// Failures of a row before it is looked for why it can't be taken; even, when it is tried alone.
-const EXPLAIN_AFTER: u32 = 20;
 /// Attempts to open the stream again (about a minute).
 const OPENINGS: u32 = 30;
-/// Longest sleep of an applier that has nothing to do.
-const IDLE: Duration = Duration::from_millis(200);
+/// Longest sleep of whoever has nothing to do.
+pub(super) const IDLE: Duration = Duration::from_millis(200);
 
 /// What the follower acts through.
 #[derive(Clone)]
 pub struct Follow {
     /// The source's changes.
     pub changes: Arc<dyn Changes>,
+    /// The same from every server that may have been followed by another process.
+    pub everywhere: Vec<Arc<dyn Changes>>,
     /// Rows by key.
     pub syncing: Arc<dyn Syncing>,
     /// Names that tell the job's own statements.
@@ -84,22 +82,22 @@ impl Drop for Follower {
     }
 }
 
-struct Shared {
-    follow: Follow,
-    around: Surroundings,
-    backlog: StdMutex<Backlog>,
+pub(super) struct Shared {
+    pub(super) follow: Follow,
+    pub(super) around: Surroundings,
+    pub(super) backlog: StdMutex<Backlog>,
     /// Where the stream has been read to.
     at: watch::Sender<Position>,
     /// Something was done, or is to be done.
-    moved: Notify,
+    pub(super) moved: Notify,
     stop: CancellationToken,
     broken: CancellationToken,
     fault: StdMutex<Option<Fault>>,
-    state: StdMutex<State>,
+    pub(super) state: StdMutex<State>,
 }
 
 /// A poisoned lock only means that a task panicked, which is reported where it is missed.
-fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -182,6 +180,7 @@ impl Follower {
             self.in_step(number).await
         };
         tokio::select! {
+            biased;
             done = waited => done,
             () = self.shared.around.clock.sleep(limit) => Err(Fault::Busy(format!(
                 "changes of the table were not all in the shadow after {} ms", limit.as_millis()
@@ -196,6 +195,7 @@ impl Follower {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 fault = self.failed() => return Err(fault),
                 changed = at.changed() => if changed.is_err() {
                     return Err(Fault::Failed("BUG: the reader of the binlog is gone".into()));
@@ -211,11 +211,17 @@ impl Follower {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 fault = self.failed() => return Err(fault),
                 () = moved => {}
                 () = self.shared.around.clock.sleep(IDLE) => {}
             }
         }
+    }
+
+    /// Where the stream has been read to.
+    pub(super) fn at(&self) -> Position {
+        self.shared.at.borrow().clone()
     }
 
     /// The number of the last change that was read.
@@ -235,6 +241,7 @@ impl Follower {
                     return Ok(number);
                 }
                 tokio::select! {
+                    biased;
                     fault = self.failed() => return Err(fault),
                     () = moved => {}
                     () = self.shared.around.clock.sleep(IDLE) => {}
@@ -242,6 +249,7 @@ impl Follower {
             }
         };
         tokio::select! {
+            biased;
             number = waited => number,
             () = self.shared.around.clock.sleep(limit) => Err(Fault::Busy("the RENAME did not come in the binlog".into())),
         }
@@ -355,7 +363,7 @@ impl Shared {
         wishes.pause && !wishes.cutover && lock(&self.state).haste == Haste::Ordinary
     }
 
-    fn closed(&self) -> bool {
+    pub(super) fn closed(&self) -> bool {
         if self.around.deposed.is_cancelled() {
             return true;
         }
@@ -417,78 +425,11 @@ async fn read(
             while shared.full() {
                 let moved = shared.moved.notified();
                 tokio::select! {
+                    biased;
                     () = moved => {}
                     () = shared.around.clock.sleep(IDLE) => {}
                 }
             }
         }
-    }
-}
-
-/// An applier's life: batch after batch; smaller ones after a conflict, single rows with patience.
-async fn apply(shared: Arc<Shared>) -> Result<(), Fault> {
-    let mut syncer = shared.follow.syncing.syncer().await?;
-    let mut size = BATCH;
-    let mut fails = 0_u32;
-    let mut good = shared.around.clock.now();
-    loop {
-        let moved = shared.moved.notified();
-        let batch = if shared.closed() { Batch::default() } else { lock(&shared.backlog).take(size) };
-        if batch.touched.is_empty() {
-            good = shared.around.clock.now();
-            tokio::select! {
-                () = moved => {}
-                () = shared.around.clock.sleep(IDLE) => {}
-            }
-            continue;
-        }
-        let (alone, haste) = (batch.touched.len() == 1, lock(&shared.state).haste);
-        let explain = alone && batch.fails > 0 && batch.fails.is_multiple_of(EXPLAIN_AFTER);
-        let reading = match (haste, alone) {
-            (Haste::Still, _) => Reading::Unlocked,
-            (Haste::Ordinary | Haste::Hurried, true) => Reading::Patient,
-            (Haste::Ordinary | Haste::Hurried, false) => Reading::Impatient,
-        };
-        let back = PutBack { shared: &shared, batch: batch.touched };
-        match syncer.sync(&back.batch, reading, explain).await {
-            Ok(()) => {
-                back.done();
-                fails = 0;
-                size = (size * 2).min(BATCH);
-                good = shared.around.clock.now();
-            }
-            Err(fault @ (Fault::Busy(_) | Fault::Lost(_))) => {
-                drop(back);
-                fails += 1;
-                size = (size / 2).max(1);
-                tracing::debug!(%fault, fails, "rows not brought in step yet");
-                if shared.around.clock.now().saturating_sub(good) > shared.around.patience {
-                    return Err(fault);
-                }
-                shared.around.clock.sleep(backoff(fails.saturating_sub(4)) / 40).await;
-            }
-            Err(fault) => return Err(fault),
-        }
-        shared.moved.notify_waiters();
-    }
-}
-
-/// Rows that are being brought in step; they wait again when that does not come to an end.
-struct PutBack<'a> {
-    shared: &'a Shared,
-    batch: Vec<Touched>,
-}
-
-impl PutBack<'_> {
-    fn done(mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        lock(&self.shared.backlog).done(&batch);
-        lock(&self.shared.state).applied += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-    }
-}
-
-impl Drop for PutBack<'_> {
-    fn drop(&mut self) {
-        lock(&self.shared.backlog).put_back(std::mem::take(&mut self.batch));
     }
 }

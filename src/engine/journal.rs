@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
+use crate::ports::changes::Position;
 use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Movable, Phase, Watermark, Wishes};
 use crate::ports::objects::Keep;
 use crate::ports::proxy::{Drains, Stand};
@@ -383,11 +384,36 @@ impl Journal for HeldJournal {
         for statement in sql::forget(&self.id) {
             session.write(&statement).await?;
         }
-        match session.write(&sync::close_slots(&self.id)).await {
-            // A journal of an older version has no such table.
-            Err(error) if error.kind != ErrorKind::Missing => Err(error.into()),
-            Ok(_) | Err(_) => Ok(()),
+        for statement in [sync::close_slots(&self.id), sql::forget_place(&self.id)] {
+            match session.write(&statement).await {
+                // A journal of an older version has no such table.
+                Err(error) if error.kind != ErrorKind::Missing => return Err(error.into()),
+                Ok(_) | Err(_) => {}
+            }
         }
+        Ok(())
+    }
+
+    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault> {
+        let Some(upto) = upto else {
+            self.session.lock().await.write(&sql::forget_place(&self.id)).await?;
+            return Ok(());
+        };
+        let text = serde_json::to_string(upto)
+            .map_err(|error| Fault::Failed(format!("failed to write a place of the binlog: {error}")))?;
+        let row = sql::set_place(&self.id, self.token, &text);
+        // A row that is replaced counts twice.
+        if self.session.lock().await.write(&row).await?.affected > 0 { Ok(()) } else { Err(self.taken()) }
+    }
+
+    async fn marked(&self) -> Result<Option<Position>, Fault> {
+        let rows = match self.session.lock().await.read(&sql::place(&self.id)).await {
+            Err(error) if error.kind == ErrorKind::Missing => return Ok(None),
+            rows => rows?,
+        };
+        let Some(text) = rows.first().and_then(|row| row.text(0)) else { return Ok(None) };
+        let read = serde_json::from_str(&text);
+        read.map(Some).map_err(|error| Fault::Failed(format!("failed to read a place of the binlog: {error}")))
     }
 
     async fn beat(&self) -> Result<Wishes, Fault> {

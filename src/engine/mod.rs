@@ -4,9 +4,11 @@
 //! Out:   an `Ending`; events on the way.
 //! Never: builds SQL, names the driver, keeps progress anywhere but in the journal.
 
+mod afterwards;
 pub mod altering;
 #[cfg(test)]
 mod altering_tests;
+mod appliers;
 pub mod backlog;
 mod beating;
 mod closing;

@@ -14,7 +14,7 @@ use super::following::{Follow, Follower, Surroundings};
 use super::keeping::Keeper;
 use super::phase;
 use super::proving::Strikes;
-use super::{copying, switching, verifying};
+use super::{afterwards, copying, switching, verifying};
 use crate::copy::sizer;
 use crate::error::Fault;
 use crate::ports::clock::Clock;
@@ -184,6 +184,9 @@ impl Engine {
         }
         match phase::resume(at, &standing, self.armed()) {
             Ok(next) => {
+                if next == Phase::Finishing && at != next {
+                    afterwards::nothing_slipped_before_the_crash(self).await?;
+                }
                 self.job.phase = next;
                 Ok(())
             }

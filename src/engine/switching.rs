@@ -9,7 +9,7 @@ use super::copying::{conflict, conflicts, conflicts_so_far};
 use super::ending::Ending;
 use super::keeping::backoff;
 use super::run::{Engine, Guard};
-use super::{closing, phase, watching};
+use super::{afterwards, closing, phase, watching};
 use crate::error::Fault;
 use crate::ports::journal::Phase;
 use crate::ports::objects::{Generation, Keep};
@@ -81,7 +81,7 @@ pub(super) async fn switch(engine: &mut Engine) -> Result<(), Ending> {
         }
         match settled? {
             Settled::Switched => {
-                closing::nothing_slipped(engine).await?;
+                afterwards::nothing_slipped(engine).await?;
                 engine.tally.switch_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 engine.event(&Event::Switched { ms: engine.tally.switch_ms, attempts: attempt });
                 return Ok(());

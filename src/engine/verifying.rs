@@ -118,6 +118,7 @@ async fn compare_all(engine: &mut Engine) -> Result<Vec<String>, Ending> {
     let mut watch = std::pin::pin!(watching::watch(engine.ports.clone(), engine.follower.clone(), at));
     loop {
         tokio::select! {
+            biased;
             joined = workers.join_next() => match joined {
                 None => break,
                 Some(Ok(Ok(found))) => differences.extend(found),

@@ -28,6 +28,7 @@ pub(super) async fn watch(ports: Ports, follower: Option<Arc<Follower>>, at: Pha
     match follower {
         None => looking.await,
         Some(follower) => tokio::select! {
+            biased;
             fault = follower.failed() => fault,
             fault = looking => fault,
         },

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use driftless_strategies::Plan;
 
+use super::changes::Position;
 use super::objects::Keep;
 use super::rows::Bound;
 use super::server::Server;
@@ -136,7 +137,17 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Busy` or `Failed`.
     async fn watermark(&self) -> Result<Watermark, Fault>;
-    /// Forgets all checkpoints: the shadow is made anew.
+    /// Stores up to which place of a binlog every change is in the shadow: before the RENAME is sent. `None` forgets it.
+    ///
+    /// # Errors
+    /// As `save`.
+    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault>;
+    /// What `mark` stored last.
+    ///
+    /// # Errors
+    /// `Busy` or `Failed`.
+    async fn marked(&self) -> Result<Option<Position>, Fault>;
+    /// Forgets all checkpoints, and the mark: the shadow is made anew, or all is done.
     ///
     /// # Errors
     /// `Busy` or `Failed`.

@@ -25,7 +25,7 @@ pub fn read_bound(text: &str) -> Option<Bound> {
 }
 
 /// The names of the journal's tables.
-pub const TABLES: [&str; 6] = ["job", "chunk", "conflict", "gate", "drain", "slot"];
+pub const TABLES: [&str; 7] = ["job", "chunk", "conflict", "gate", "drain", "slot", "place"];
 
 /// Tables of the journal that are there.
 #[must_use]
@@ -102,8 +102,34 @@ pub fn create_table(name: &str) -> Option<Sql> {
              turns BIGINT UNSIGNED NOT NULL, \
              PRIMARY KEY (job, number)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
+        "place" => Some(Sql::new(
+            "CREATE TABLE IF NOT EXISTS `driftless`.`place` (\
+             job CHAR(12) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, \
+             upto TEXT COLLATE utf8mb4_bin NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+        )),
         _ => None,
     }
+}
+
+/// The place of a binlog up to which every change is in the shadow.
+#[must_use]
+pub fn place(id: &JobId) -> Sql {
+    Sql::new("SELECT upto FROM `driftless`.`place` WHERE job = ").string(&id.0)
+}
+
+/// Stores it; nothing happens when the lease is another's.
+#[must_use]
+pub fn set_place(id: &JobId, token: u64, upto: &str) -> Sql {
+    let row = Sql::new("REPLACE INTO `driftless`.`place` (job, upto) SELECT id, ")
+        .string(upto)
+        .text(" FROM `driftless`.`job`");
+    held(row, id, token)
+}
+
+/// Forgets it.
+#[must_use]
+pub fn forget_place(id: &JobId) -> Sql {
+    Sql::new("DELETE FROM `driftless`.`place` WHERE job = ").string(&id.0)
 }
 
 /// Nodes that a job has taken out of the proxy.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use driftless::error::Fault;
+use driftless::ports::changes::Position;
 use driftless::ports::journal::{Job, Journal, Phase, Watermark, Wishes};
 use driftless_strategies::Reason;
 use driftless_strategies::verdict::ReasonCode;
@@ -177,6 +178,16 @@ impl Journal for SimJournal {
             chunks.chain(conflicts).collect()
         })
         .await
+    }
+
+    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault> {
+        let upto = upto.cloned();
+        self.guarded("mark", move |row| Some(JobRow { mark: upto.clone(), ..row.clone() })).await
+    }
+
+    async fn marked(&self) -> Result<Option<Position>, Fault> {
+        self.process.reading("the mark").await?;
+        Ok(self.process.world.state().cluster.nodes[HOME].store.job.mark.clone())
     }
 
     async fn beat(&self) -> Result<Wishes, Fault> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use driftless::copy::sizer::Limits;
 use driftless::engine::{Ending, Engine, Follow, Options, Ports};
+use driftless::ports::changes::Changes;
 use driftless::ports::journal::{Job, JobId, Phase, Wishes};
 use driftless::ports::objects::Keep;
 use driftless::sql::meaning::Names;
@@ -156,6 +157,7 @@ impl Scenario {
             token: 0,
             lease_until: 0,
             wishes: Wishes::default(),
+            mark: None,
         };
         Store::new(rows, matches!(self.unique, Unique::Kept | Unique::Dropped), job)
     }
@@ -382,8 +384,10 @@ impl Stage {
     fn follow(&self, process: &Arc<Process>) -> Follow {
         let (weak, phantoms, new_unique) = (self.scenario.weak, self.scenario.phantoms, self.scenario.new_unique());
         let spec = plan(Kind::Stream, new_unique, 0, false).work.copy().expect("a copy").clone();
+        let changes: Arc<dyn Changes> = Arc::new(SimChanges { process: Arc::clone(process), weak, phantoms });
         Follow {
-            changes: Arc::new(SimChanges { process: Arc::clone(process), weak, phantoms }),
+            everywhere: vec![Arc::clone(&changes)],
+            changes,
             syncing: Arc::new(SimSyncing { process: Arc::clone(process), new_unique, weak }),
             names: Names::of(&JobId("0123456789ab".into()), &spec),
             cutover: Arc::new(SimCutover { process: Arc::clone(process), weak }),
