@@ -221,13 +221,17 @@ impl Backlog {
         self.unproven_bytes = 0;
     }
 
-    /// Keys that changed since they were last proven, at most `limit`, each with the number of its last change, by that.
+    /// Keys that changed since they were last proven, at most `limit`, those that have rested longest first, each with the
+    /// number of its last change.
     #[must_use]
     pub fn unproven(&self, limit: usize) -> Vec<(Bound, u64)> {
-        let all = self.unproven.iter().flatten();
-        let mut some: Vec<_> = all.take(limit).map(|(key, number)| (key.clone(), *number)).collect();
-        some.sort_unstable_by_key(|(_, number)| *number);
-        some
+        let mut all: Vec<(&Bound, u64)> = self.unproven.iter().flatten().map(|(key, number)| (key, *number)).collect();
+        if limit < all.len() {
+            all.select_nth_unstable_by_key(limit, |(_, number)| *number);
+            all.truncate(limit);
+        }
+        all.sort_unstable_by_key(|(_, number)| *number);
+        all.into_iter().map(|(key, number)| (key.clone(), number)).collect()
     }
 
     /// How many keys changed since they were last proven.

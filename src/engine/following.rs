@@ -87,7 +87,9 @@ pub(super) struct Shared {
     pub(super) around: Surroundings,
     pub(super) backlog: StdMutex<Backlog>,
     /// Where the stream has been read to.
-    at: watch::Sender<Position>,
+    at: StdMutex<Position>,
+    /// It has been read further.
+    arrived: Notify,
     /// Something was done, or is to be done.
     pub(super) moved: Notify,
     stop: CancellationToken,
@@ -109,12 +111,12 @@ impl Follower {
     pub(super) async fn start(follow: Follow, around: Surroundings) -> Result<Self, Fault> {
         let from = follow.changes.position().await?;
         tracing::debug!(%from, "following the binlog");
-        let (at, _) = watch::channel(from.clone());
         let shared = Arc::new(Shared {
             follow,
             around,
             backlog: StdMutex::default(),
-            at,
+            at: StdMutex::new(from.clone()),
+            arrived: Notify::new(),
             moved: Notify::new(),
             stop: CancellationToken::new(),
             broken: CancellationToken::new(),
@@ -189,17 +191,16 @@ impl Follower {
     }
 
     async fn reached(&self, target: &Position) -> Result<(), Fault> {
-        let mut at = self.shared.at.subscribe();
         loop {
-            if at.borrow_and_update().reached(target) == Some(true) {
+            let arrived = self.shared.arrived.notified();
+            if self.at().reached(target) == Some(true) {
                 return Ok(());
             }
             tokio::select! {
                 biased;
                 fault = self.failed() => return Err(fault),
-                changed = at.changed() => if changed.is_err() {
-                    return Err(Fault::Failed("BUG: the reader of the binlog is gone".into()));
-                },
+                () = arrived => {}
+                () = self.shared.around.clock.sleep(IDLE) => {}
             }
         }
     }
@@ -221,7 +222,7 @@ impl Follower {
 
     /// Where the stream has been read to.
     pub(super) fn at(&self) -> Position {
-        self.shared.at.borrow().clone()
+        lock(&self.shared.at).clone()
     }
 
     /// The number of the last change that was read.
@@ -403,7 +404,8 @@ async fn read(
                 Ok(Change::Committed { at: reached } | Change::Idle { at: reached }) => {
                     attempt = 0;
                     at = reached.clone();
-                    shared.at.send_replace(reached);
+                    *lock(&shared.at) = reached;
+                    shared.arrived.notify_waiters();
                 }
                 Ok(Change::Ddl { statement, .. }) => match shared.follow.names.meaning(&statement) {
                     Meaning::Harmless => {}

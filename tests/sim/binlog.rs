@@ -98,7 +98,9 @@ impl Changes for SimChanges {
             self.process.violate("the binlog is opened behind its end");
         }
         let (process, phantoms) = (Arc::clone(&self.process), self.phantoms);
-        Ok(Box::new(Stream { process, at, ready: VecDeque::new(), phantoms }))
+        // Where the place is too early, what comes after it must come late to be missed.
+        let late = if self.weak == Weak::EarlyDrain { 300 } else { 30 };
+        Ok(Box::new(Stream { process, at, ready: VecDeque::new(), phantoms, late }))
     }
 }
 
@@ -107,6 +109,8 @@ struct Stream {
     at: usize,
     ready: VecDeque<Change>,
     phantoms: u64,
+    /// Events in a thousand that come late.
+    late: u64,
 }
 
 /// The statement as a server would write it.
@@ -183,7 +187,7 @@ impl ChangeSource for Stream {
                 return Ok(change);
             }
             let logged = self.process.world.state().cluster.nodes[HOME].binlog.get(self.at).cloned();
-            let late = self.process.world.chance(30);
+            let late = self.process.world.chance(self.late);
             match logged {
                 Some(logged) => {
                     self.process.world.upto(if late { 25 * MS } else { MS / 4 }).await;

@@ -12,7 +12,7 @@ use super::cluster::{Mode, SqlError};
 use super::fence::Weak;
 use super::process::{Fate, HOME, Process, busy, fault, lost};
 use super::scenario::Kind;
-use super::syncing::replace;
+use super::syncing::{duplicates, replace};
 use super::tables::{Checkpoint, Item, Name, Op, Row, Store};
 use super::world::{MS, Session};
 
@@ -194,6 +194,8 @@ impl SimWorker {
                 let what = "another process copies chunks of the job";
                 Fault::Refused(Box::new(Reason::new(ReasonCode::JobActive, what, "let it go on")))
             }
+            // The other row is one of the shadow's that a change has not reached yet.
+            Failure::Rows(_) if self.kind == Kind::Stream && duplicates(&self.process).is_empty() => busy("copy"),
             Failure::Rows(key) => Fault::Rows {
                 reason: Box::new(Reason::new(ReasonCode::DuplicateRows, "rows are equal", "make them distinct")),
                 rows: vec![format!("key ({key})")],

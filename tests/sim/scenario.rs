@@ -182,8 +182,6 @@ pub(crate) struct Outcome {
     pub(crate) replayed: u64,
     pub(crate) uncertified: u64,
     pub(crate) retried: u64,
-    /// Rows that differed although nothing had changed them.
-    pub(crate) repaired: u64,
 }
 
 /// What the parts of one run share.
@@ -194,7 +192,6 @@ struct Stage {
     application: Arc<Application>,
     endings: Mutex<Vec<Option<Ending>>>,
     retried: AtomicU64,
-    repaired: AtomicU64,
 }
 
 /// Runs a scenario to its end.
@@ -227,7 +224,6 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
         application,
         endings: Mutex::new(Vec::new()),
         retried: AtomicU64::new(0),
-        repaired: AtomicU64::new(0),
     });
     time::run(&Arc::clone(&world.time), stage.play())
 }
@@ -263,7 +259,6 @@ impl Stage {
             replayed: state.cluster.replayed,
             uncertified: state.cluster.uncertified,
             retried: self.retried.load(Ordering::SeqCst),
-            repaired: self.repaired.load(Ordering::SeqCst),
         }
     }
 
@@ -336,7 +331,6 @@ impl Stage {
             ended = &mut running => match ended {
                 Ok((ending, tally, _)) => {
                     self.retried.fetch_add(tally.retries, Ordering::SeqCst);
-                    self.repaired.fetch_add(tally.repaired, Ordering::SeqCst);
                     Some(ending)
                 }
                 Err(error) => {

@@ -99,6 +99,18 @@ pub(crate) async fn replace(tx: &Session, key: i64, row: Row) -> Result<(), SqlE
     }
 }
 
+/// Rows of the source that are equal under a unique key of the new table.
+pub(crate) fn duplicates(process: &Process) -> Vec<String> {
+    let state = process.world.state();
+    let mut seen = std::collections::BTreeMap::new();
+    let rows = state.cluster.nodes[HOME].store.tables.get(&Name::Source).map(|table| table.rows.clone());
+    let twice = rows.into_iter().flatten().filter_map(|(key, row)| {
+        let other = seen.insert(row.tag?, key)?;
+        Some(format!("keys {other} and {key}"))
+    });
+    twice.take(5).collect()
+}
+
 impl SimSyncing {
     async fn change(&self, tx: &Session, touched: &[Touched], reading: Reading) -> Result<(), SqlError> {
         for one in touched {
@@ -129,23 +141,11 @@ impl SimSyncing {
         Ok(())
     }
 
-    /// Rows of the source that are equal under a unique key of the new table.
-    fn duplicates(&self) -> Vec<String> {
-        let state = self.process.world.state();
-        let mut seen = std::collections::BTreeMap::new();
-        let rows = state.cluster.nodes[HOME].store.tables.get(&Name::Source).map(|table| table.rows.clone());
-        let twice = rows.into_iter().flatten().filter_map(|(key, row)| {
-            let other = seen.insert(row.tag?, key)?;
-            Some(format!("keys {other} and {key}"))
-        });
-        twice.take(5).collect()
-    }
-
     fn refusal(&self, error: &SqlError, explain: bool) -> Fault {
         match error {
-            SqlError::Duplicate if explain && !self.duplicates().is_empty() => Fault::Rows {
+            SqlError::Duplicate if explain && !duplicates(&self.process).is_empty() => Fault::Rows {
                 reason: Box::new(Reason::new(ReasonCode::DuplicateRows, "rows are equal", "make them distinct")),
-                rows: self.duplicates(),
+                rows: duplicates(&self.process),
             },
             SqlError::Duplicate | SqlError::Lost => busy("sync"),
             SqlError::Deadlock | SqlError::LockWait | SqlError::Missing(_) | SqlError::Down => fault("sync", error),
