@@ -182,6 +182,8 @@ pub(crate) struct Outcome {
     pub(crate) replayed: u64,
     pub(crate) uncertified: u64,
     pub(crate) retried: u64,
+    /// Whether the retired table stands at the end.
+    pub(crate) retired: bool,
 }
 
 /// What the parts of one run share.
@@ -259,6 +261,7 @@ impl Stage {
             replayed: state.cluster.replayed,
             uncertified: state.cluster.uncertified,
             retried: self.retried.load(Ordering::SeqCst),
+            retired: state.cluster.reference.tables.contains_key(&Name::Retired),
         }
     }
 
