@@ -49,8 +49,6 @@ macro_rules! reason_codes {
 }
 
 reason_codes! {
-    /// The strategy is not part of this version.
-    NotBuiltYet = "not-built-yet",
     /// The strategy does not apply to this topology.
     WrongTopology = "wrong-topology",
     /// The table does not exist on a node.

@@ -79,10 +79,8 @@ pub fn in_the_way(decision: &Decision) -> Vec<Reason> {
     if !decision.blockers.is_empty() {
         return decision.blockers.clone();
     }
-    let hopeless = |code| {
-        let never = matches!(code, ReasonCode::NotBuiltYet | ReasonCode::WrongTopology);
-        never || matches!(code, ReasonCode::DataDependent | ReasonCode::NotProvable)
-    };
+    let hopeless =
+        |code| matches!(code, ReasonCode::WrongTopology | ReasonCode::DataDependent | ReasonCode::NotProvable);
     let possible = |verdict: &&Verdict| !verdict.reasons.iter().any(|reason| hopeless(reason.code));
     decision.verdicts.iter().filter(possible).flat_map(|verdict| verdict.reasons.clone()).collect()
 }

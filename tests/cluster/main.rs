@@ -32,6 +32,7 @@ mod mysql_online;
 mod mysql_refusals;
 mod mysql_trial;
 mod newer_galera;
+mod prove_afterwards;
 mod prove_control;
 mod prove_crash;
 mod prove_maint_mode;

@@ -1,0 +1,111 @@
+//! A process that was killed right behind the RENAME of a followed job: whoever resumes proves from the binlog that
+//! nothing slipped through, or keeps the only table that has it.
+
+use std::time::Duration;
+
+use driftless::demo::{STRIDE, load};
+
+use crate::support::{Call, Ended, TestCluster, job_on, resume, shared};
+
+const LIMIT: Duration = Duration::from_secs(150);
+const RUN: Duration = Duration::from_secs(60);
+/// The shape changes, so that rows of the retired table can't be read with the new one's.
+const ALTER: &str = "ADD COLUMN at_first INT FIRST, DROP COLUMN note";
+
+/// A key that is there.
+const LATE: u64 = 3 * STRIDE;
+
+/// What is there when the killed process had switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The mark, and nothing was written behind it.
+    Mark,
+    /// The mark, and a row was written behind it.
+    MarkAndRow,
+    /// A binlog that the server no longer has.
+    LostMark,
+    /// No mark.
+    Nothing,
+}
+
+/// Leaves the job as a process does that is killed right behind its RENAME.
+async fn switched(test: &TestCluster, left: Left) -> String {
+    let (node, source) = (&test.nodes()[0], test.table("orders"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wait");
+    std::fs::write(&file, "").unwrap();
+    let more = ["--postpone-cutover-file", file.to_str().unwrap(), "--max-flow-control-paused", "0.9"];
+    let mut call = Call::by("binlog-stream", node, &source.to_string(), ALTER, &more);
+    assert!(call.event(|line| line["event"] == "held").await.is_some(), "it is held: {:?}", call.seen());
+    let job = job_on(node, &source.to_string()).await.expect("it runs");
+    call.kill9();
+    assert_eq!(call.end(RUN).await.code, None);
+
+    let plain = test.plain(0);
+    let place = plain.run(&["SHOW MASTER STATUS"]).await;
+    let (at, offset) = (place[0][0].clone(), place[0][1].clone());
+    let at = if left == Left::LostMark { "bin.999999".to_owned() } else { at };
+    let mark = format!(
+        "REPLACE INTO driftless.place (job, upto) SELECT '{job}', JSON_OBJECT('server', CONCAT(@@hostname, ':', @@port, ' ', \
+         @@server_id, ' ', @@log_bin_basename), 'file', '{at}', 'offset', {offset})"
+    );
+    if left != Left::Nothing {
+        plain.run(&[&mark]).await;
+    }
+    if left == Left::MarkAndRow {
+        let late = format!("UPDATE {} SET note = 'late' WHERE id = {LATE}", source.quoted());
+        let changed = format!("SELECT COUNT(*) FROM {} WHERE note = 'late'", source.quoted());
+        test.plain(1).run(&[&late]).await;
+        assert_eq!(test.plain(1).number(&changed).await, Some(1));
+    }
+    let rename = format!(
+        "RENAME TABLE {0} TO {1}, {2} TO {0}",
+        source.quoted(),
+        source.retired().quoted(),
+        source.shadow().quoted()
+    );
+    let phase = format!("UPDATE driftless.job SET phase = 'switching' WHERE id = '{job}'");
+    plain.run(&[&phase, &rename]).await;
+    job
+}
+
+fn words(ended: &Ended) -> String {
+    ended.last("ended").map(ToString::to_string).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn whoever_resumes_behind_the_switch_proves_it_or_keeps_the_retired_table() {
+    let test = shared().await;
+    let work = async {
+        let node = &test.nodes()[0];
+        for left in [Left::Mark, Left::MarkAndRow, Left::LostMark, Left::Nothing] {
+            load(test.servers()[0].as_ref(), &test.table("orders"), 500).await.unwrap();
+            let job = switched(&test, left).await;
+            let first = resume(node, &job, &[]).end(RUN).await;
+            let said = words(&first);
+            match left {
+                Left::Mark => {
+                    assert_eq!(first.code, Some(0), "{left:?}: {said} {}", first.said);
+                    test.only(&["orders"], "proven, so the retired table is gone").await;
+                }
+                Left::MarkAndRow => {
+                    assert!(said.contains(&format!("key ({LATE})")), "{left:?}: the row is named: {said}");
+                }
+                Left::LostMark | Left::Nothing => {
+                    assert!(said.contains("could not be proven"), "{left:?}: {said}");
+                }
+            }
+            if left != Left::Mark {
+                assert_eq!(first.code, Some(1), "{left:?}: {said}");
+                assert!(said.contains("the retired table is kept"), "{left:?}: {said}");
+                let second = resume(node, &job, &[]).end(RUN).await;
+                assert_eq!(second.code, Some(0), "{left:?}: {} {}", words(&second), second.said);
+                test.only(&["_orders_retired", "orders"], "kept for good").await;
+            }
+            assert_eq!(test.plain(2).number("SELECT COUNT(*) FROM driftless.place").await, Some(0), "{left:?}");
+            test.plain(0).run(&[&format!("DROP TABLE IF EXISTS {}._orders_retired", test.schema.quoted())]).await;
+            test.plain(0).run(&[&format!("DROP TABLE {}", test.table("orders").quoted())]).await;
+        }
+    };
+    test.bounded(LIMIT, work).await;
+}
