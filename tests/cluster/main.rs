@@ -47,6 +47,7 @@ mod prove_purge;
 mod prove_race;
 mod prove_repair;
 mod prove_rsu;
+mod prove_stream_alone;
 mod prove_toi;
 mod prove_toi_nodes;
 mod prove_watch;
