@@ -22,7 +22,7 @@ use crate::ports::cutover::{Closed, Cutover};
 use crate::ports::journal::Phase;
 use crate::ports::server::{Row, Session};
 use crate::sql::triggers::Change;
-use crate::sql::{Sql, catalog, fence, triggers};
+use crate::sql::{Sql, catalog, fence};
 
 /// Between two looks whether every node has the triggers.
 const LOOK: Duration = Duration::from_millis(3);
@@ -115,7 +115,7 @@ impl Shut {
             run(self.session.as_mut(), &statement).await?;
         }
         let looking = async {
-            while !self.eyes.see_triggers(&ground).await? {
+            while !self.eyes.see_triggers(&ground, &self.guard.until).await? {
                 tokio::time::sleep(LOOK).await;
             }
             Ok(())
@@ -134,7 +134,7 @@ impl Shut {
             Some(_) | None => ground.nodes.fit(Phase::Switching).await?,
         }
         self.clocks = self.eyes.clocks(&ground).await?;
-        let (triggers, view) = self.eyes.triggers_and_view(&ground).await?;
+        let (triggers, view) = self.eyes.triggers_and_view(&ground, &self.guard.until).await?;
         if !triggers {
             return Err(Fault::Busy("a node has lost triggers that keep writers out".into()));
         }
@@ -241,13 +241,13 @@ impl Eyes {
         Ok(all?)
     }
 
-    async fn triggers_and_view(&mut self, ground: &Ground) -> Result<(bool, Vec<Vec<Row>>), Fault> {
-        Ok((self.see_triggers(ground).await?, self.view().await?))
+    async fn triggers_and_view(&mut self, ground: &Ground, until: &str) -> Result<(bool, Vec<Vec<Row>>), Fault> {
+        Ok((self.see_triggers(ground, until).await?, self.view().await?))
     }
 
-    /// Whether every node has all triggers on the source.
-    async fn see_triggers(&mut self, ground: &Ground) -> Result<bool, Fault> {
-        let sql = triggers::standing(&ground.spec().source, &ground.site().job);
+    /// Whether every node has all triggers with that end on the source.
+    async fn see_triggers(&mut self, ground: &Ground, until: &str) -> Result<bool, Fault> {
+        let sql = fence::standing(ground.spec(), &ground.site().job, until);
         let sql = &sql;
         let one = async |session: &mut Box<dyn Session>| -> Result<bool, Fault> {
             Ok(ordered::catalog(session.as_mut(), sql).await?.len() == Change::ALL.len())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use driftless_strategies::Ident;
 use driftless_strategies::facts::{Binlog, Node};
 
 use crate::error::Fault;
@@ -24,7 +25,7 @@ const APPLY_FILTERS: [&str; 6] = [
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// What the node says of its binlog; `None` when it has none.
+/// What the node says of its binlog; `None` when it has none. `locked` as for `missing_to_follow`.
 ///
 /// # Errors
 /// As the server says.
@@ -32,6 +33,7 @@ pub(crate) async fn read_binlog(
     session: &mut dyn Session,
     node: &Node,
     variables: &BTreeMap<String, String>,
+    locked: Option<&Ident>,
 ) -> Result<Option<Binlog>, Fault> {
     let of = |name: &str| variables.get(name).map_or("", String::as_str);
     if !matches!(of("log_bin"), "ON" | "1") {
@@ -40,7 +42,7 @@ pub(crate) async fn read_binlog(
     let dialect = dialect(node);
     let grants = session.query(&catalog::grants()).await?;
     let grants: Vec<String> = grants.iter().filter_map(|row| row.text(0)).collect();
-    let missing = missing_to_follow(dialect, &grants, variables);
+    let missing = missing_to_follow(dialect, &grants, variables, locked);
     let status = match session.query(&binlog::end(dialect.flavour, dialect.version)).await {
         Ok(rows) => rows,
         // Whoever may not ask is told so by the privileges.

@@ -138,7 +138,9 @@ async fn attempt(
     look.variables.extend(pairs(&session.query(&catalog::session_variables()).await?));
     // A node that is not ready answers nothing of the kind.
     if !look.readings.is_empty() {
-        look.binlog = read_binlog(&mut *session, &member.node, &look.variables).await?;
+        let alone = matches!(discovered.topology, Topology::Single);
+        let locked = alone.then_some(&table.schema);
+        look.binlog = read_binlog(&mut *session, &member.node, &look.variables, locked).await?;
     }
     if matches!(discovered.topology, Topology::Galera { .. }) {
         look.non_blocking = takes_non_blocking(&mut *session).await?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use driftless_strategies::TableName;
 use driftless_strategies::facts::{Flavour, Version};
+use driftless_strategies::{Ident, TableName};
 
 use crate::sql::catalog_table::Dialect;
 
@@ -13,6 +13,9 @@ const JOURNAL_SCHEMA: &str = "driftless";
 /// Rights on a table's schema, and on the journal's.
 const ON_SCHEMA: &[&str] =
     &["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "TRIGGER", "CREATE TEMPORARY TABLES"];
+
+/// Rights on the schema of a table that is locked for its switch: the sentry is one more table there.
+const ON_LOCKED_SCHEMA: [&str; 3] = ["LOCK TABLES", "CREATE", "DROP"];
 
 /// What a run is going to do, as far as rights depend on it.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,7 @@ fn global_needs(needs: &Needs<'_>) -> Vec<&'static [&'static str]> {
 }
 
 /// Rights that following a binlog needs and that none of the lines of `SHOW GRANTS` gives, each as one would GRANT it.
+/// Where there is one primary its table is locked for the switch: `locked` is the schema then.
 ///
 /// # Source
 /// MariaDB 10.5.2 has split REPLICATION CLIENT ("GRANT", BINLOG MONITOR); the request for the binlog itself needs
@@ -89,8 +93,14 @@ pub(super) fn missing_to_follow(
     dialect: Dialect,
     grants: &[String],
     variables: &BTreeMap<String, String>,
+    locked: Option<&Ident>,
 ) -> Vec<String> {
     let rights = Rights::read(grants, variables);
+    let to_lock = locked.map(Ident::as_str).into_iter().flat_map(|schema| {
+        let lacks = |privilege: &&&str| !rights.on_schema(privilege, schema);
+        let shown = |privilege: &&str| format!("{privilege} ON {}.*", grantable(schema));
+        ON_LOCKED_SCHEMA.iter().filter(lacks).map(shown).collect::<Vec<_>>()
+    });
     let monitor: &[&str] = match dialect.flavour {
         Flavour::MariaDb if dialect.version >= Version::new(10, 5, 2) => {
             &["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"]
@@ -99,7 +109,8 @@ pub(super) fn missing_to_follow(
     };
     let wanted: [&[&str]; 2] = [&["REPLICATION SLAVE", "REPLICATION REPLICA"], monitor];
     let lacks = |any_of: &&&[&str]| !any_of.iter().any(|privilege| rights.global(privilege));
-    wanted.iter().filter(lacks).filter_map(|any_of| any_of.first()).map(|first| format!("{first} ON *.*")).collect()
+    let everywhere = wanted.iter().filter(lacks).filter_map(|any_of| any_of.first());
+    everywhere.map(|first| format!("{first} ON *.*")).chain(to_lock).collect()
 }
 
 /// A schema's name as GRANT wants it, where `_` and `%` stand for any character unless escaped.

@@ -61,6 +61,13 @@ pub fn open(spec: &CopySpec, job: &JobId, token: u64, flavour: Flavour) -> Vec<S
     }
 }
 
+/// Names of the triggers that stand on the source and have that end. One that an earlier attempt has left on a node has
+/// the same name, and lets writers through.
+#[must_use]
+pub fn standing(spec: &CopySpec, job: &JobId, until: &str) -> Sql {
+    triggers::standing(&spec.source, job).text(" AND LOCATE(").string(until).text(", ACTION_STATEMENT) > 0")
+}
+
 fn create_trigger(spec: &CopySpec, job: &JobId, change: Change, until: &str) -> Sql {
     let end = || Sql::new("CAST(").string(until).text(" AS DATETIME(6))");
     let within = |time: &'static str| {

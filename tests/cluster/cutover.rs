@@ -3,6 +3,7 @@
 
 mod bed;
 mod fence;
+mod fence_again;
 mod fence_broken;
 mod single;
 mod writers;

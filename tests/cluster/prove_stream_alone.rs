@@ -9,6 +9,7 @@ use driftless::demo::{Cluster, Ledger, Loaded, NodeProcess, Replication, Spec, l
 use driftless::ports::server::Server;
 use driftless_strategies::{Ident, TableName};
 
+use crate::child::{finish, program};
 use crate::prove_toi::{RUN, done};
 use crate::support::{Call, MysqlPrimary, PlainServer, RoughWriters, bounded, job_on, resume, tell};
 
@@ -165,6 +166,36 @@ async fn one_command_after_a_crash(mut shop: Shop) {
 #[tokio::test]
 async fn a_mariadb_primary_loses_nothing() {
     loses_nothing(Shop::mariadb(50_000).await).await;
+}
+
+/// Whoever may do anything but lock is told before anything is made.
+#[tokio::test]
+async fn a_user_who_may_not_lock_the_table_is_told() {
+    let shop = Shop::mariadb(10).await;
+    let nodes = shop.cluster.nodes();
+    let work = async {
+        let plain = shop.plain(0);
+        let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER, CREATE TEMPORARY TABLES, TRIGGER";
+        plain
+            .run(&[
+                "CREATE USER u@127.0.0.1",
+                "GRANT PROCESS, SLAVE MONITOR, REPLICATION SLAVE, BINLOG MONITOR, SUPER ON *.* TO u@127.0.0.1",
+                &format!("GRANT {rights} ON s.* TO u@127.0.0.1"),
+                "GRANT ALL ON driftless.* TO u@127.0.0.1",
+            ])
+            .await;
+        let run = async || {
+            let (mut program, port) = (program(), shop.primary().port.to_string());
+            program.args(["run", "--yes", "--no-defaults", "-h127.0.0.1", "-uu", "-P", &port, "--table", "s.orders"]);
+            program.args(["--strategy", "binlog-stream", "--alter", "ADD COLUMN x INT, ADD KEY kx (x)"]);
+            finish(program).await
+        };
+        run().await.must(3, &["LOCK TABLES ON `s`.*"], "without the right");
+        assert_eq!(plain.run(&["SHOW TABLES FROM s"]).await.concat(), ["orders"]);
+        plain.run(&["GRANT LOCK TABLES ON s.* TO u@127.0.0.1"]).await;
+        run().await.must(0, &["proven equal"], "with it");
+    };
+    bounded(LIMIT, &nodes, work).await;
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use driftless_strategies::{Flavour, TableName, Version};
+use driftless_strategies::{Flavour, Ident, TableName, Version};
 
+use crate::inspect::privileges::missing_to_follow;
 use crate::inspect::{Needs, missing_privileges};
 use crate::sql::catalog_table::Dialect;
 
@@ -94,4 +95,16 @@ fn whats_missing_can_be_granted() {
     assert_eq!(found, ["PROCESS ON *.*", "SLAVE MONITOR ON *.*"]);
     let cluster = missing(MARIADB, &[("wsrep_on", "ON"), ("log_bin", "OFF")], "s.t", &[]);
     assert_eq!(cluster.last().map(String::as_str), Some("SUPER ON *.*"), "Galera counts as a binlog");
+}
+
+#[test]
+fn one_primary_is_locked_for_the_switch() {
+    let (none, schema) = (BTreeMap::new(), Ident::new("s_1").unwrap());
+    let grants = [
+        "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `u`@`%`".to_owned(),
+        format!("GRANT {ALL} ON `s\\_1`.* TO `u`@`%`"),
+    ];
+    assert_eq!(missing_to_follow(MARIADB, &grants, &none, None), Vec::<String>::new(), "a cluster has a fence");
+    assert_eq!(missing_to_follow(MARIADB, &grants, &none, Some(&schema)), ["LOCK TABLES ON `s\\_1`.*"]);
+    assert_eq!(missing_to_follow(MARIADB, &grants[..1], &none, Some(&schema)).len(), 3, "the sentry is a table too");
 }

@@ -248,12 +248,20 @@ async fn what_changes_behind_the_fence_is_seen() {
         opens(bed.ports[2], &bed.source()).await;
         bed.assert_clean("a trigger was dropped").await;
 
-        bed.shadow().await;
-        let closed = bed.cutover(1).await.close(WORK).await.unwrap();
-        bed.plain(1).run(&[&format!("ALTER TABLE {} ADD x INT", bed.spec.source.quoted())]).await;
-        assert!(matches!(closed.rename().await, Err(Fault::Refused(_))));
-        opens(bed.ports[0], &bed.source()).await;
-        bed.plain(1).run(&[&format!("ALTER TABLE {} DROP x", bed.spec.source.quoted())]).await;
+        let mut answers = Vec::new();
+        // A busy machine may be too late to look.
+        while !matches!(answers.last(), Some(Err(Fault::Refused(_)))) {
+            assert!(
+                answers.len() < 4 && answers.iter().all(|answer| matches!(answer, Err(Fault::Busy(_)))),
+                "{answers:?}"
+            );
+            bed.shadow().await;
+            let closed = bed.cutover(1).await.close(WORK).await.unwrap();
+            bed.plain(1).run(&[&format!("ALTER TABLE {} ADD x INT", bed.spec.source.quoted())]).await;
+            answers.push(closed.rename().await);
+            opens(bed.ports[0], &bed.source()).await;
+            bed.plain(1).run(&[&format!("ALTER TABLE {} DROP x", bed.spec.source.quoted())]).await;
+        }
 
         // Too slow: the time is up, nothing is tried.
         bed.shadow().await;
@@ -344,8 +352,7 @@ async fn a_node_whose_clock_is_wrong_is_refused_before_anything_is_made() {
             let cutover = bed.cutover_on(1, Arc::new(bed.outlook().await), wrap);
             let Err(Fault::Refused(reason)) = cutover.close(WORK).await.map(|_| ()) else { panic!("{skew} passes") };
             // The clocks are not read at the same moment.
-            let told =
-                ["6998 ms", "6999 ms", "7000 ms", "7001 ms", "7002 ms"].iter().any(|ms| reason.what.contains(ms));
+            let told = (6_900..7_100).any(|ms| reason.what.contains(&format!("{ms} ms")));
             assert!(reason.what.contains(&wrong) && told, "{reason:?}");
             bed.assert_clean("refused").await;
         }
