@@ -331,13 +331,19 @@ async fn opened(ground: &Ground, session: Option<&mut dyn Session>) -> Result<()
             }
         }
         loop {
-            let gone = match objects.with_triggers(0).await {
-                Ok(seen) if seen.iter().all(|(here, _)| here.triggers == 0) => Ok(()),
-                Ok(_) => objects.drop_triggers().await,
-                // A node that can't be asked now has carried out the same statement when it is back.
-                Err(Fault::Busy(_) | Fault::Lost(_)) if dropped => Ok(()),
-                Err(fault) => Err(fault),
+            // To look takes its time, which writers wait for: not before something was dropped.
+            let gone = if dropped {
+                match objects.with_triggers(0).await {
+                    Ok(seen) if seen.iter().all(|(here, _)| here.triggers == 0) => Ok(()),
+                    // A node that can't be asked now has carried out the same statement when it is back.
+                    Err(Fault::Busy(_) | Fault::Lost(_)) => Ok(()),
+                    Ok(_) => objects.drop_triggers().await,
+                    Err(fault) => Err(fault),
+                }
+            } else {
+                objects.drop_triggers().await
             };
+            dropped = false;
             match gone {
                 Err(Fault::Busy(why) | Fault::Lost(why)) => last = why,
                 answer => return answer,
