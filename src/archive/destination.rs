@@ -39,6 +39,24 @@ pub struct Wanted {
     pub roll: Roll,
 }
 
+impl Wanted {
+    /// Whether names and ends of files go together.
+    ///
+    /// # Errors
+    /// `Pattern` when one file would have to be several.
+    pub fn judge(&self) -> Result<(), ArchiveError> {
+        let lasting =
+            |what: &str| ArchiveError::Pattern(format!("files that are complete {what} need {{n}} in their names"));
+        if self.roll.bytes.is_some() && !self.pattern.numbered() {
+            return Err(lasting("at a size"));
+        }
+        if self.roll.daily && !self.pattern.dated() {
+            return Err(lasting("at the end of a day (or {date})"));
+        }
+        Ok(())
+    }
+}
+
 /// The time since 1970 in UTC.
 pub type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -107,14 +125,7 @@ impl Destination for FileDestination {
 
 impl Core {
     pub(super) fn open(files: Arc<dyn Files>, wanted: Wanted, now: Now) -> Result<Self, ArchiveError> {
-        let lasting =
-            |what: &str| ArchiveError::Pattern(format!("files that are complete {what} need {{n}} in their names"));
-        if wanted.roll.bytes.is_some() && !wanted.pattern.numbered() {
-            return Err(lasting("at a size"));
-        }
-        if wanted.roll.daily && !wanted.pattern.dated() {
-            return Err(lasting("at the end of a day (or {date})"));
-        }
+        wanted.judge()?;
         let mut core = Self { files, wanted, now, old: Vec::new(), current: None, complete: Vec::new() };
         core.recover()?;
         if core.old.is_empty() {
@@ -238,6 +249,10 @@ impl Core {
 
     pub(super) fn finish(&mut self) -> Result<Summary, ArchiveError> {
         self.finish_old()?;
+        if let Some(open) = self.current.iter().flat_map(|(writer, _)| &writer.open).next() {
+            let why = "it is not known whether its rows were deleted".into();
+            return Err(ArchiveError::Order { batch: open.number, why });
+        }
         self.finish_current()?;
         let mut summary = Summary::default();
         for complete in &self.complete {

@@ -2,6 +2,7 @@
 
 use driftless_strategies::Reason;
 
+use crate::archive::ArchiveError;
 use crate::config::ConfigError;
 use crate::ddl::AlterError;
 use crate::error::Fault;
@@ -26,6 +27,8 @@ pub(super) enum CliError {
     Fault(Fault),
     /// Checks said no.
     Refused(Vec<Reason>),
+    /// An archive file, or the table that it is loaded into.
+    Archive(ArchiveError),
     /// The machine that driftless runs on.
     Surroundings(String),
 }
@@ -38,6 +41,7 @@ impl CliError {
             Self::Server(error) => ExitCode::of_server(error),
             Self::Fault(fault) => ExitCode::of(fault, Stage::Before),
             Self::Refused(_) => ExitCode::Refused,
+            Self::Archive(error) => of_archive(error),
             Self::Surroundings(_) => ExitCode::Failed,
         }
     }
@@ -55,8 +59,24 @@ impl CliError {
             Self::Server(error) => vec![Complaint::from(error)],
             Self::Fault(fault) => vec![Complaint::from(fault)],
             Self::Refused(reasons) => reasons.iter().map(Complaint::from).collect(),
+            Self::Archive(error) => vec![Complaint::new(error.to_string())],
             Self::Surroundings(why) => vec![Complaint::new(why)],
         }
+    }
+}
+
+/// Before rows were taken nothing is half done; a load goes on where it ended.
+const fn of_archive(error: &ArchiveError) -> ExitCode {
+    match error {
+        ArchiveError::Pattern(_) => ExitCode::Usage,
+        ArchiveError::Files { .. }
+        | ArchiveError::Exists(_)
+        | ArchiveError::InUse(_)
+        | ArchiveError::Type { .. }
+        | ArchiveError::Damaged { .. }
+        | ArchiveError::Target { .. } => ExitCode::Refused,
+        ArchiveError::Value { .. } | ArchiveError::Order { .. } | ArchiveError::Broken { .. } => ExitCode::Failed,
+        ArchiveError::Server(fault) => ExitCode::of(fault, Stage::Running),
     }
 }
 

@@ -4,6 +4,8 @@
 //! Out:   an exit code.
 //! Never: builds SQL, decides about a change, or prints but through `report`.
 
+mod archive_args;
+mod archive_verify;
 mod args;
 mod assemble;
 mod changes;

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::archive_args::ArchiveCommand;
 use super::args::{Format, ShowArgs};
 use super::error::CliError;
 use super::gather::Servers;
 use super::purge_args::{ArchiveArgs, PurgeArgs, PurgeJob, PurgeRunArgs, jobs};
 use super::purge_judge::{Ready, judge};
-use super::{assemble, control, purge_show, run, signal, terminal};
+use super::{archive_verify, assemble, control, purge_show, run, signal, terminal};
+use crate::archive::FileDestination;
+use crate::archive::files::Disk;
 use crate::config::SystemClock;
 use crate::copy::sizer;
 use crate::ports::clock::Clock;
 use crate::ports::members::{Discovered, Member};
 use crate::ports::purge::{PurgeEvent, PurgeReporter};
 use crate::purge::End;
+use crate::purge::file::FileTarget;
 use crate::purge::lease::{Claim, Leases, keep};
 use crate::purge::run::{Enough, Ports, Purge, Setting, Tally};
 use crate::report::purge::{Metric, PurgeLines, textfile};
@@ -43,6 +47,9 @@ pub(super) async fn purge(args: &PurgeArgs) -> Result<ExitCode, CliError> {
 }
 
 pub(super) async fn archive(args: &ArchiveArgs) -> Result<ExitCode, CliError> {
+    if let Some(ArchiveCommand::Verify(args)) = &args.what {
+        return archive_verify::verify(args).await;
+    }
     alone(&Servers::of(&args.connect)?, &PurgeJob::from(args), &args.show).await
 }
 
@@ -164,7 +171,7 @@ struct Stage<'a> {
 async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliError> {
     let (ready, clock, reporter) = (stage.ready, &stage.around.clock, &stage.around.reporter);
     let table = ready.facts.name.clone();
-    let destination = ready.target.as_ref().map_or_else(String::new, |target| target.name.to_string());
+    let destination = purge_show::place(ready, stage.job);
     reporter.event(&PurgeEvent::Started {
         table: table.to_string(),
         destination: destination.clone(),
@@ -174,6 +181,17 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
     let (stop, deposed) = (stage.around.stop.clone(), CancellationToken::new());
     signal::cancels(&stop)?;
     let beating = keep(Arc::clone(&stage.first.server), table.clone(), stage.token, Arc::clone(clock), deposed.clone());
+    let file = match files(stage).await {
+        Ok(file) => file,
+        Err(error) => {
+            beating.abort();
+            let said = error.complaints().first().map(|complaint| complaint.what.clone()).unwrap_or_default();
+            let code = error.exit().code();
+            let ran = Ran { source: &table, destination: &destination, code, rows: 0, ms: 0, said: &said };
+            stage.leases.leave(clock.as_ref(), stage.token, &ran).await;
+            return Err(error);
+        }
+    };
     let began = clock.now();
     let sampler = assemble::sampler(stage.discovered, &stage.job.pace, Arc::clone(clock)).await?;
     let ports = Ports {
@@ -181,11 +199,12 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
         pace: assemble::gate(&stage.job.pace, &sampler, clock),
         reporter: Arc::clone(reporter),
         enough: enough(&stage.job.run, ready.clock.0, clock),
+        file,
     };
-    let (end, tally) = Purge::new(setting(stage), ports, stop, deposed).run().await;
+    let (end, tally, made) = Purge::new(setting(stage), ports, stop, deposed).run().await;
     beating.abort();
     let ms = figures::as_millis(clock.now().saturating_sub(began));
-    let (code, event) = ended(&end, &tally, stage, ms);
+    let (code, event) = ended(&end, &tally, stage, ms, made);
     let said = if let PurgeEvent::Ended { what, .. } = &event { what.as_str() } else { "" };
     let ran = Ran { source: &table, destination: &destination, code: code.code(), rows: tally.rows, ms, said };
     stage.leases.leave(clock.as_ref(), stage.token, &ran).await;
@@ -200,6 +219,20 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
         ended: ready.clock.1 + ms.div_ceil(1_000),
     };
     Ok((code, Some(metric)))
+}
+
+/// Opens the files, and brings those of an earlier run in order.
+async fn files(stage: &Stage<'_>) -> Result<Option<FileTarget>, CliError> {
+    let Some(wanted) = stage.ready.files.clone() else { return Ok(None) };
+    let (server, facts) = (&stage.first.server, &stage.ready.facts);
+    let (clock, since) = (Arc::clone(&stage.around.clock), stage.ready.clock.1);
+    let begun = clock.now();
+    let now = Arc::new(move || Duration::from_secs(since) + clock.now().saturating_sub(begun));
+    let opening = tokio::task::spawn_blocking(move || FileDestination::open(Arc::new(Disk), wanted, now));
+    let opened = opening.await.map_err(|error| CliError::Surroundings(error.to_string()))?;
+    let mut file = FileTarget::new(Box::new(opened.map_err(CliError::Archive)?), &facts.table);
+    file.settle(server, &facts.name, stage.token).await?;
+    Ok(Some(file))
 }
 
 fn setting(stage: &Stage<'_>) -> Setting {
@@ -251,17 +284,17 @@ fn enough(run: &PurgeRunArgs, midnight_s: u64, clock: &Arc<dyn Clock>) -> Box<En
 }
 
 /// The exit code and the last event.
-fn ended(end: &End, tally: &Tally, stage: &Stage<'_>, ms: u64) -> (ExitCode, PurgeEvent) {
+fn ended(end: &End, tally: &Tally, stage: &Stage<'_>, ms: u64, made: Vec<String>) -> (ExitCode, PurgeEvent) {
     let (table, rows) = (&stage.ready.facts.name, tally.rows);
-    let done = match &stage.ready.target {
-        Some(target) => format!("{} rows of {table} are moved into {}", figures::grouped(rows), target.name),
-        None => format!("{} rows of {table} are deleted", figures::grouped(rows)),
+    let done = match purge_show::place(stage.ready, stage.job).as_str() {
+        "" => format!("{} rows of {table} are deleted", figures::grouped(rows)),
+        place => format!("{} rows of {table} are moved into {place}", figures::grouped(rows)),
     };
     let again = "run the same command again: it goes on with what is left";
     let (code, what, next, details) = match end {
-        End::All => (ExitCode::Done, format!("{done}; none that matched is left"), String::new(), Vec::new()),
-        End::Limit(why) => (ExitCode::Done, format!("{done}; {why}; more may be left"), String::new(), Vec::new()),
-        End::Stopped(why) => (ExitCode::Stopped, format!("{done}, then it stopped: {why}"), again.into(), Vec::new()),
+        End::All => (ExitCode::Done, format!("{done}; none that matched is left"), String::new(), made),
+        End::Limit(why) => (ExitCode::Done, format!("{done}; {why}; more may be left"), String::new(), made),
+        End::Stopped(why) => (ExitCode::Stopped, format!("{done}, then it stopped: {why}"), again.into(), made),
         End::Refused(reason, proof) => (
             ExitCode::Refused,
             format!("{done}, then: {} [{}]", reason.what, reason.code.as_str()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 
+use super::archive_args::{ArchiveCommand, FilesArgs};
 use super::args::{PaceArgs, ShowArgs};
 use crate::config::ConnectArgs;
 use crate::config::units::{age, duration, window};
@@ -62,10 +63,17 @@ pub(super) struct PurgeArgs {
 
 /// `driftless archive`
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct ArchiveArgs {
+    /// What to do with files that were archived before; without it, rows are archived
+    #[command(subcommand)]
+    pub(super) what: Option<ArchiveCommand>,
     /// Put the rows into this table of the same servers, schema.table, in the transaction that deletes them
-    #[arg(long, value_name = "DB.TABLE")]
-    pub(super) to_table: String,
+    #[arg(long, value_name = "DB.TABLE", required_unless_present = "to_file", conflicts_with = "to_file")]
+    pub(super) to_table: Option<String>,
+    /// Which files.
+    #[command(flatten)]
+    pub(super) files: FilesArgs,
     /// Which rows.
     #[command(flatten)]
     pub(super) rows: RowsArgs,
@@ -204,8 +212,10 @@ fn if_running(text: &str) -> Result<u8, String> {
 #[derive(Debug, Parser)]
 #[command(name = "job", no_binary_name = true, disable_help_flag = true, disable_version_flag = true)]
 struct FileJob {
-    #[arg(long, value_name = "DB.TABLE")]
+    #[arg(long, value_name = "DB.TABLE", conflicts_with = "to_file")]
     to_table: Option<String>,
+    #[command(flatten)]
+    files: FilesArgs,
     #[arg(long)]
     allow_cascade: bool,
     #[command(flatten)]
@@ -251,7 +261,8 @@ pub(super) fn jobs(text: &str, run: &PurgeRunArgs) -> Result<Vec<PurgeJob>, Stri
             ..job.run
         };
         let pace = job.pace.pace();
-        Ok(PurgeJob { rows: job.rows, run: whole, pace, to_table: job.to_table, allow_cascade: job.allow_cascade })
+        let (to_table, files) = (job.to_table, job.files);
+        Ok(PurgeJob { rows: job.rows, run: whole, pace, to_table, files, allow_cascade: job.allow_cascade })
     };
     file.job.clone().into_iter().enumerate().map(one).collect()
 }
@@ -292,6 +303,7 @@ pub(super) struct PurgeJob {
     pub(super) run: PurgeRunArgs,
     pub(super) pace: PaceArgs,
     pub(super) to_table: Option<String>,
+    pub(super) files: FilesArgs,
     pub(super) allow_cascade: bool,
 }
 
@@ -302,6 +314,7 @@ impl From<&PurgeArgs> for PurgeJob {
             run: args.run.clone(),
             pace: args.pace.pace(),
             to_table: None,
+            files: FilesArgs::default(),
             allow_cascade: args.allow_cascade,
         }
     }
@@ -313,7 +326,8 @@ impl From<&ArchiveArgs> for PurgeJob {
             rows: args.rows.clone(),
             run: args.run.clone(),
             pace: args.pace.pace(),
-            to_table: Some(args.to_table.clone()),
+            to_table: args.to_table.clone(),
+            files: args.files.clone(),
             allow_cascade: false,
         }
     }

@@ -6,9 +6,11 @@ use driftless_strategies::column_type::ColumnType;
 use driftless_strategies::facts::Facts;
 use driftless_strategies::{Ident, Reason, ReasonCode, TableName};
 
+use super::archive_args::FilesArgs;
 use super::error::CliError;
 use super::gather::table_name;
 use super::purge_args::{PurgeJob, RowsArgs};
+use crate::archive;
 use crate::ddl::check_condition;
 use crate::inspect;
 use crate::ports::members::{Discovered, Member};
@@ -23,6 +25,8 @@ pub(super) struct Ready {
     pub(super) chosen: Chosen,
     pub(super) condition: String,
     pub(super) target: Option<Target>,
+    /// Files where the rows go.
+    pub(super) files: Option<archive::Wanted>,
     /// Rows that match, estimated.
     pub(super) estimate: u64,
     /// What the user should know.
@@ -71,7 +75,11 @@ pub(super) async fn judge(discovered: &Discovered, job: &PurgeJob) -> Result<Rea
     let chosen = choose(&facts.name, &facts.table, &wanted).map_err(|reason| CliError::Refused(vec![reason]))?;
     let estimate = explained.rows.unwrap_or(facts.load.rows);
     let clock = clock(first).await?;
-    Ok(Ready { facts, chosen, condition, target, estimate, remarks, clock })
+    let files = match &job.files.to_file {
+        Some(pattern) => Some(files(pattern, &facts, &chosen, &job.files)?),
+        None => None,
+    };
+    Ok(Ready { facts, chosen, condition, target, files, estimate, remarks, clock })
 }
 
 async fn inspect_table(discovered: &Discovered, table: &TableName) -> Result<Facts, CliError> {
@@ -128,7 +136,7 @@ fn against(facts: &Facts, job: &PurgeJob, remarks: &mut Vec<String>) -> Vec<Reas
         if job.allow_cascade {
             remarks.push(what);
         } else {
-            let remedy = if job.to_table.is_some() {
+            let remedy = if job.to_table.is_some() || job.files.to_file.is_some() {
                 "archive the rows of those tables first: the server would delete or empty them unarchived"
             } else {
                 "purge the rows of those tables first, or add --allow-cascade"
@@ -138,6 +146,24 @@ fn against(facts: &Facts, job: &PurgeJob, remarks: &mut Vec<String>) -> Vec<Reas
     }
     remarks.extend(facts.unreached.iter().map(|node| format!("not reached: {node}")));
     all
+}
+
+/// The files that are wanted, judged without touching any.
+fn files(pattern: &str, facts: &Facts, chosen: &Chosen, args: &FilesArgs) -> Result<archive::Wanted, CliError> {
+    let pattern = archive::Pattern::parse(pattern, &facts.name).map_err(CliError::Archive)?;
+    let Some((format, compression)) = pattern.format() else {
+        return Err(CliError::Usage(
+            "--to-file: the end of the name does not say the format".into(),
+            "let it end in .csv, .ndjson, .sql (with .gz or .zst behind to compress) or .parquet".into(),
+        ));
+    };
+    let walk = &chosen.walk;
+    let key = walk.key.iter().filter_map(|index| walk.columns.get(*index)).map(|column| column.name.clone()).collect();
+    let layout = archive::Layout::new(facts.name.clone(), &facts.table.columns, key, format, compression);
+    let roll = archive::Roll { bytes: args.file_bytes, daily: args.file_daily };
+    let wanted = archive::Wanted { pattern, layout: layout.map_err(CliError::Archive)?, roll };
+    wanted.judge().map_err(CliError::Archive)?;
+    Ok(wanted)
 }
 
 async fn destination(discovered: &Discovered, facts: &Facts, name: &str, job: &PurgeJob) -> Result<Target, CliError> {

@@ -14,6 +14,7 @@ use crate::ports::server::Session;
 use crate::purge::lease::Leases;
 use crate::report::figures::{grouped, span};
 use crate::sql::Sql;
+use crate::sql::archive;
 use crate::sql::purge::{self as sql, Begin, End};
 
 /// Rows a second where no run has shown it yet; a slow cluster.
@@ -28,12 +29,21 @@ struct Shown {
     plan: String,
 }
 
+/// Where the rows go; empty when they are only deleted.
+pub(super) fn place(ready: &Ready, job: &PurgeJob) -> String {
+    match (&ready.target, &job.files.to_file) {
+        (Some(target), _) => target.name.to_string(),
+        (None, Some(pattern)) => pattern.clone(),
+        (None, None) => String::new(),
+    }
+}
+
 /// The job in words.
 pub(super) fn summary(ready: &Ready, job: &PurgeJob) -> String {
     let table = &ready.facts.name;
-    let what = match &ready.target {
-        Some(target) => format!("rows of {table} go into {}, then they are deleted", target.name),
-        None => format!("rows of {table} are deleted"),
+    let what = match place(ready, job).as_str() {
+        "" => format!("rows of {table} are deleted"),
+        place => format!("rows of {table} go into {place}, then they are deleted"),
     };
     let mut lines = vec![
         what,
@@ -75,7 +85,7 @@ pub(super) async fn dry_run(
                 .collect();
             let document = json!({
                 "table": ready.facts.name.to_string(),
-                "destination": ready.target.as_ref().map(|target| target.name.to_string()),
+                "destination": Some(place(ready, job)).filter(|place| !place.is_empty()),
                 "condition": ready.condition,
                 "index": ready.chosen.walk.index.to_string(),
                 "why": ready.chosen.why,
@@ -116,12 +126,20 @@ async fn statements(session: &mut dyn Session, ready: &Ready) -> Result<Vec<Show
     let keys: Vec<Bound> = found.iter().filter_map(|row| walk.bound(row)).map(|place| walk.key_of(&place)).collect();
     let look = sql::candidates(walk, &Begin::Start, &far, &ready.condition, EXAMPLE);
     let mut all = vec![("looks for rows (no lock)", look)];
-    match &ready.target {
-        None => {
+    match (&ready.target, &ready.files) {
+        (None, Some(_)) => {
+            let columns = archive::select_list(&ready.facts.table);
+            all.push((
+                "locks and reads what was found and still matches",
+                sql::lock(walk, &keys, &ready.condition, &columns),
+            ));
+            all.push(("deletes what is in a file", sql::delete(walk, &keys, None)));
+        }
+        (None, None) => {
             all.push(("deletes what was found and still matches", sql::delete(walk, &keys, Some(&ready.condition))))
         }
-        Some(target) => {
-            all.push(("locks what was found and still matches", sql::lock(walk, &keys, &ready.condition)));
+        (Some(target), _) => {
+            all.push(("locks what was found and still matches", sql::lock(walk, &keys, &ready.condition, &[])));
             all.push(("copies what is locked", sql::insert(walk, &target.name, &target.columns, &keys)));
             all.push(("deletes what was copied", sql::delete(walk, &keys, None)));
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Flavour, Reason, TableName};
 
+use super::file::FileTarget;
 use super::lease::batch_number;
 use super::table::Target;
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
+use crate::ports::destination::Taken;
 use crate::ports::rows::Bound;
-use crate::ports::server::{ErrorKind, Server, ServerError};
+use crate::ports::server::{ErrorKind, Row, Server, ServerError};
 use crate::sql::copy::transaction;
 use crate::sql::purge::{self as sql, Walk};
 use crate::sql::purge_journal;
@@ -26,6 +28,7 @@ pub(super) struct Batches {
     walk: Arc<Walk>,
     condition: Arc<str>,
     target: Option<Target>,
+    file: Option<FileTarget>,
     token: u64,
     count: u64,
 }
@@ -48,15 +51,37 @@ impl Batches {
         walk: Arc<Walk>,
         condition: Arc<str>,
         target: Option<Target>,
+        file: Option<FileTarget>,
         token: u64,
     ) -> Self {
         let setup = vec![sql::every_value(), sql::long_lists(flavour), transaction::row_lock_wait(1)];
-        Self { session: KeptSession::new(Arc::clone(server), setup), walk, condition, target, token, count: 0 }
+        Self { session: KeptSession::new(Arc::clone(server), setup), walk, condition, target, file, token, count: 0 }
     }
 
     /// Deletes the rows of these keys that match when they are locked; how many.
     pub(super) async fn run(&mut self, keys: &[Bound]) -> Result<u64, Failure> {
         self.count += 1;
+        let done = self.transaction(keys).await;
+        if let Some(file) = &mut self.file {
+            let deleted = match &done {
+                Ok(_) => Some(true),
+                Err(Failure::Fault(Fault::Lost(_))) => None,
+                Err(Failure::Again(_) | Failure::TooBig(_) | Failure::Fault(_)) => Some(false),
+            };
+            file.note(deleted).await.map_err(Failure::Fault)?;
+        }
+        done
+    }
+
+    /// Completes the files, when rows go there; says which they are.
+    pub(super) async fn finish(&mut self) -> Result<Vec<String>, Fault> {
+        match &mut self.file {
+            Some(file) => file.finish().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn transaction(&mut self, keys: &[Bound]) -> Result<u64, Failure> {
         let rows = match self.attempt(keys).await {
             Ok(0) => {
                 self.abandon().await;
@@ -93,13 +118,14 @@ impl Batches {
         let begun = self.session.write(&transaction::start()).await;
         begun.map_err(|error| self.failure(&error))?;
         let rows = match self.target.clone() {
+            None if self.file.is_some() => self.put_into_file(keys).await?,
             None => self.write(&sql::delete(&self.walk, keys, Some(&self.condition))).await?,
             Some(target) => self.put_into(&target, keys).await?,
         };
         if rows == 0 {
             return Ok(0);
         }
-        let mark = purge_journal::mark(self.table(), self.token, self.number());
+        let mark = purge_journal::mark(self.table(), self.token, self.number(), self.file.is_some());
         if self.write(&mark).await? != 1 {
             return Err(Failure::Fault(Fault::Refused(Box::new(Reason::new(
                 ReasonCode::JobActive,
@@ -112,7 +138,7 @@ impl Batches {
 
     /// Locks, copies what is locked, deletes what was copied.
     async fn put_into(&mut self, target: &Target, keys: &[Bound]) -> Result<u64, Failure> {
-        let lock = sql::lock(&self.walk, keys, &self.condition);
+        let lock = sql::lock(&self.walk, keys, &self.condition, &[]);
         let found = self.ask(&lock).await?;
         if found.is_empty() {
             return Ok(0);
@@ -121,7 +147,7 @@ impl Batches {
         let Some(locked) = locked else {
             return Err(Failure::Fault(Fault::Failed(format!("failed to read a key of {}", self.table()))));
         };
-        self.still_the_same(target).await?;
+        self.still_the_same(&target.judged).await?;
         let put = self.write(&sql::insert(&self.walk, &target.name, &target.columns, &locked)).await?;
         let deleted = self.write(&sql::delete(&self.walk, &locked, None)).await?;
         let wanted = u64::try_from(locked.len()).unwrap_or(u64::MAX);
@@ -137,12 +163,44 @@ impl Batches {
         Ok(wanted)
     }
 
+    /// Locks, reads what is locked, waits until it is in a file, deletes it.
+    async fn put_into_file(&mut self, keys: &[Bound]) -> Result<u64, Failure> {
+        let Some(file) = &self.file else { return Ok(0) };
+        let (columns, judged) = (Arc::clone(&file.columns), Arc::clone(&file.judged));
+        let found = self.ask(&sql::lock(&self.walk, keys, &self.condition, &columns)).await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let locked: Option<Vec<Bound>> = found.iter().map(|row| self.walk.key_bound(row)).collect();
+        let Some(locked) = locked else {
+            return Err(Failure::Fault(Fault::Failed(format!("failed to read a key of {}", self.table()))));
+        };
+        self.still_the_same(&judged).await?;
+        let own = self.walk.key.len();
+        let rows = found.into_iter().map(|row| Row(row.0.into_iter().skip(own).collect())).collect();
+        let (taken, number) = (Taken { rows, keys: locked }, self.number());
+        if let Some(file) = &mut self.file {
+            file.take(number, &taken).await.map_err(Failure::Fault)?;
+        }
+        let deleted = self.write(&sql::delete(&self.walk, &taken.keys, None)).await?;
+        let wanted = u64::try_from(taken.keys.len()).unwrap_or(u64::MAX);
+        if deleted != wanted {
+            let what = format!(
+                "failed to archive rows of {}: {wanted} were locked, {deleted} were deleted; the batch was rolled back; look \
+                 for triggers and partitions that change rows",
+                self.table()
+            );
+            return Err(Failure::Fault(Fault::Failed(what)));
+        }
+        Ok(wanted)
+    }
+
     /// The locked rows keep every ALTER out: what the columns are now they are until COMMIT.
-    async fn still_the_same(&mut self, target: &Target) -> Result<(), Failure> {
+    async fn still_the_same(&mut self, judged: &[(String, String)]) -> Result<(), Failure> {
         let rows = self.ask(&sql::columns_now(&self.walk.table)).await?;
         let now: Vec<(String, String)> =
             rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())).collect();
-        if now == target.judged {
+        if now == judged {
             return Ok(());
         }
         Err(Failure::Fault(Fault::Refused(Box::new(Reason::new(

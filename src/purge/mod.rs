@@ -7,6 +7,7 @@
 
 mod batch;
 mod end;
+pub mod file;
 pub mod lease;
 pub mod run;
 pub mod table;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batches, Failure};
 use super::end::End;
+use super::file::FileTarget;
 use super::table::Target;
 use crate::copy::applied::Other;
 use crate::copy::sizer::{self, Sizer};
@@ -84,6 +85,8 @@ pub struct Ports {
     pub reporter: Arc<dyn PurgeReporter>,
     /// Whether it is enough; asked once a second.
     pub enough: Box<Enough>,
+    /// Files where the rows go; `None` when they go elsewhere, or nowhere.
+    pub file: Option<FileTarget>,
 }
 
 /// What a run added up.
@@ -124,7 +127,7 @@ struct Told {
 impl Purge {
     /// `stop`: cancelled by a signal; `deposed`: when the lease is lost.
     #[must_use]
-    pub fn new(setting: Setting, ports: Ports, stop: CancellationToken, deposed: CancellationToken) -> Self {
+    pub fn new(setting: Setting, mut ports: Ports, stop: CancellationToken, deposed: CancellationToken) -> Self {
         let server = &setting.server;
         let condition: Arc<str> = setting.condition.as_str().into();
         let batches = Batches::new(
@@ -133,6 +136,7 @@ impl Purge {
             Arc::new(setting.walk.clone()),
             condition,
             setting.target.clone(),
+            ports.file.take(),
             setting.token,
         );
         let others = setting.others.iter().map(|server| Other::new(Arc::clone(server), setting.flavour)).collect();
@@ -152,13 +156,18 @@ impl Purge {
         }
     }
 
-    /// Runs to its end.
-    pub async fn run(mut self) -> (End, Tally) {
+    /// Runs to its end; says which files were made.
+    pub async fn run(mut self) -> (End, Tally, Vec<String>) {
         let end = match self.walk().await {
             Ok(end) | Err(end) => end,
         };
         self.tell();
-        (end, self.tally)
+        match self.batches.finish().await {
+            Ok(files) => (end, self.tally, files),
+            // What went wrong first is said first; the next run completes the files.
+            Err(_) if matches!(end, End::Failed(_) | End::Refused(..)) => (end, self.tally, Vec::new()),
+            Err(fault) => (End::from(fault), self.tally, Vec::new()),
+        }
     }
 
     async fn walk(&mut self) -> Result<End, End> {

@@ -256,11 +256,11 @@ pub fn delete(walk: &Walk, keys: &[Bound], condition: Option<&str>) -> Sql {
     }
 }
 
-/// Locks the rows of these keys that match, and gives their keys.
+/// Locks the rows of these keys that match, and gives their keys and `more`.
 #[must_use]
-pub fn lock(walk: &Walk, keys: &[Bound], condition: &str) -> Sql {
+pub fn lock(walk: &Walk, keys: &[Bound], condition: &str, more: &[Sql]) -> Sql {
     Sql::new("SELECT ")
-        .join(", ", walk.key_columns().map(expression))
+        .join(", ", walk.key_columns().map(expression).chain(more.iter().cloned()))
         .sql(&from(walk, &walk.key_index))
         .sql(&keyed(walk, keys))
         .text(" AND ")

@@ -27,7 +27,8 @@ pub fn create_table(name: &str) -> Option<Sql> {
             "CREATE TABLE IF NOT EXISTS `driftless`.`purge_mark` (\
              source VARCHAR(300) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, \
              token BIGINT UNSIGNED NOT NULL, \
-             batch BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+             batch BIGINT UNSIGNED NOT NULL, \
+             file_batch BIGINT UNSIGNED NOT NULL DEFAULT 0) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "purge_run" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`purge_run` (\
@@ -99,15 +100,13 @@ pub fn fence(source: &TableName, token: u64) -> Sql {
         .number(token)
 }
 
-/// Notes a batch, in its transaction; changes no row when another process has taken the lease.
+/// Notes a batch, and whether its rows are in a file, in its transaction; changes no row when another process has taken the
+/// lease.
 #[must_use]
-pub fn mark(source: &TableName, token: u64, batch: u64) -> Sql {
-    Sql::new("UPDATE `driftless`.`purge_mark` SET batch = ")
-        .number(batch)
-        .text(" WHERE source = ")
-        .string(&source.quoted())
-        .text(" AND token = ")
-        .number(token)
+pub fn mark(source: &TableName, token: u64, batch: u64, in_file: bool) -> Sql {
+    let sql = Sql::new("UPDATE `driftless`.`purge_mark` SET batch = ").number(batch);
+    let sql = if in_file { sql.text(", file_batch = ").number(batch) } else { sql };
+    sql.text(" WHERE source = ").string(&source.quoted()).text(" AND token = ").number(token)
 }
 
 /// The last batch that is committed: asked after the connection was lost during COMMIT. A locking read, so that it waits
@@ -115,6 +114,14 @@ pub fn mark(source: &TableName, token: u64, batch: u64) -> Sql {
 #[must_use]
 pub fn marked(source: &TableName) -> Sql {
     Sql::new("SELECT batch FROM `driftless`.`purge_mark` WHERE source = ")
+        .string(&source.quoted())
+        .text(" LOCK IN SHARE MODE")
+}
+
+/// The last batch whose rows are in a file and whose delete is committed; waits as `marked` does.
+#[must_use]
+pub fn marked_file(source: &TableName) -> Sql {
+    Sql::new("SELECT file_batch FROM `driftless`.`purge_mark` WHERE source = ")
         .string(&source.quoted())
         .text(" LOCK IN SHARE MODE")
 }

@@ -33,6 +33,7 @@ mod mysql_refusals;
 mod mysql_trial;
 mod newer_galera;
 mod prove_afterwards;
+mod prove_archive_files;
 mod prove_control;
 mod prove_crash;
 mod prove_maint_mode;
