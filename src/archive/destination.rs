@@ -37,6 +37,8 @@ pub struct Wanted {
     pub layout: Layout,
     /// When each is complete.
     pub roll: Roll,
+    /// The run's id in the source's journal.
+    pub run: String,
 }
 
 impl Wanted {
@@ -109,6 +111,10 @@ impl Destination for FileDestination {
         self.run(move |core| core.settle(batch, fate)).await
     }
 
+    async fn ready(&mut self) -> Result<(), Fault> {
+        self.run(Core::ready).await
+    }
+
     async fn take(&mut self, batch: u64, taken: &Taken) -> Result<(), Fault> {
         let rows = taken.rows.clone();
         self.run(move |core| core.take(batch, &rows)).await
@@ -136,6 +142,12 @@ impl Core {
 
     pub(super) fn standing(&self) -> Vec<Standing> {
         self.old.iter().flat_map(Writer::standing).collect()
+    }
+
+    /// Completes old files, whose name the first one may want, and makes the first.
+    pub(super) fn ready(&mut self) -> Result<(), ArchiveError> {
+        self.finish_old()?;
+        if self.current.is_none() { self.begin() } else { Ok(()) }
     }
 
     fn recover(&mut self) -> Result<(), ArchiveError> {
@@ -175,7 +187,7 @@ impl Core {
             let paths = Paths::of(&self.wanted.pattern.path(now, number));
             let begun = now.format("%Y-%m-%d %H:%M:%S").to_string();
             let layout = Arc::new(self.wanted.layout.clone());
-            match Writer::create(Arc::clone(&self.files), layout, paths, begun) {
+            match Writer::create(Arc::clone(&self.files), layout, paths, begun, self.wanted.run.clone()) {
                 Ok(writer) => {
                     self.current = Some((writer, now.format("%Y-%m-%d").to_string()));
                     return Ok(());

@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use driftless_strategies::{Reason, ReasonCode};
+
 use crate::error::Fault;
 
 /// Why a file was not written, completed, read or loaded.
@@ -117,6 +119,22 @@ impl ArchiveError {
 impl From<ArchiveError> for Fault {
     fn from(error: ArchiveError) -> Self {
         let text = error.to_string();
-        if let ArchiveError::Server(fault) = error { fault } else { Self::Failed(text) }
+        match error {
+            ArchiveError::Server(fault) => fault,
+            ArchiveError::Exists(path) => Self::Refused(Box::new(Reason::new(
+                ReasonCode::NameTaken,
+                format!("failed to make {}: it is there already, and archives are never overwritten", path.display()),
+                "choose another name, or put {n} in it",
+            ))),
+            ArchiveError::Files { .. }
+            | ArchiveError::InUse(_)
+            | ArchiveError::Pattern(_)
+            | ArchiveError::Type { .. }
+            | ArchiveError::Value { .. }
+            | ArchiveError::Order { .. }
+            | ArchiveError::Damaged { .. }
+            | ArchiveError::Broken { .. }
+            | ArchiveError::Target { .. } => Self::Failed(text),
+        }
     }
 }

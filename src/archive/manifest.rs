@@ -38,6 +38,8 @@ pub struct Head {
     pub key: Vec<Ident>,
     /// When it was begun, UTC.
     pub begun: String,
+    /// The id of the run that began it, under which the source's journal knows its batches.
+    pub run: String,
     /// Bytes before the first batch.
     pub bytes: u64,
     /// SHA-256 of these.

@@ -78,7 +78,8 @@ pub(super) fn recover(files: &Arc<dyn Files>, paths: Paths) -> Result<Found, Arc
     files.remove(&paths.made()).map_err(|error| ArchiveError::files("remove", &paths.made(), &error))?;
     let files = Arc::clone(files);
     let layout = Arc::new(layout);
-    Ok(Found::Unfinished(Box::new(Writer { files, layout, paths, data, log, at, open, broken: None })))
+    let run = head.run;
+    Ok(Found::Unfinished(Box::new(Writer { files, layout, run, paths, data, log, at, open, broken: None })))
 }
 
 /// What was read so far, each batch proven.

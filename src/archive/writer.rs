@@ -50,6 +50,8 @@ pub(super) struct Open {
 pub(super) struct Writer {
     pub(super) files: Arc<dyn Files>,
     pub(super) layout: Arc<Layout>,
+    /// The id of the run that began it.
+    pub(super) run: String,
     pub(super) paths: Paths,
     pub(super) data: Arc<dyn Medium>,
     pub(super) log: Arc<dyn Medium>,
@@ -68,12 +70,13 @@ pub(super) struct Complete {
 }
 
 impl Writer {
-    /// Makes file and manifest. `begun` is the time, for people.
+    /// Makes file and manifest. `begun` is the time, for people; `run` the run's id in the source's journal.
     pub(super) fn create(
         files: Arc<dyn Files>,
         layout: Arc<Layout>,
         paths: Paths,
         begun: String,
+        run: String,
     ) -> Result<Self, ArchiveError> {
         for path in [paths.file.clone(), paths.part(), paths.made(), paths.manifest()] {
             if files.exists(&path).map_err(|error| ArchiveError::files("look at", &path, &error))? {
@@ -99,7 +102,7 @@ impl Writer {
         let at = Mark { data: 0, log: 0, chain: Chain::default(), sha: Sha256::new(), batches: 0, rows: 0, last: None };
         let kept = paths.clone();
         let files = Arc::clone(&files);
-        let mut writer = Self { files, layout, paths, data, log, at, open: VecDeque::new(), broken: None };
+        let mut writer = Self { files, layout, run, paths, data, log, at, open: VecDeque::new(), broken: None };
         match writer.begin(begun) {
             Ok(()) => Ok(writer),
             Err(error) => {
@@ -129,6 +132,7 @@ impl Writer {
             columns,
             key: self.layout.key.clone(),
             begun,
+            run: self.run.clone(),
             bytes: u64::try_from(head.len()).unwrap_or(0),
             sha256: digest(&head),
         }));
@@ -261,7 +265,8 @@ impl Writer {
     /// Batches whose fate is not known, oldest first.
     pub(super) fn standing(&self) -> Vec<Standing> {
         let place = self.paths.file.display().to_string();
-        let one = |open: &Open| Standing { batch: open.number, rows: open.rows, place: place.clone() };
+        let one =
+            |open: &Open| Standing { batch: open.number, run: self.run.clone(), rows: open.rows, place: place.clone() };
         self.open.iter().map(one).collect()
     }
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::archive_args::VerifyArgs;
 use super::args::Format;
-
 use super::error::CliError;
 use super::gather::{Servers, table_name};
 use super::terminal;
@@ -33,7 +32,7 @@ pub(super) async fn verify(args: &VerifyArgs) -> Result<ExitCode, CliError> {
                 }
                 ArchiveError::Files { .. } => {
                     terminal::fail(&complaint);
-                    Ok(ExitCode::Usage)
+                    Ok(if args.file.exists() { ExitCode::Failed } else { ExitCode::Usage })
                 }
                 ArchiveError::Exists(_)
                 | ArchiveError::InUse(_)

@@ -181,6 +181,7 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
     let (stop, deposed) = (stage.around.stop.clone(), CancellationToken::new());
     signal::cancels(&stop)?;
     let beating = keep(Arc::clone(&stage.first.server), table.clone(), stage.token, Arc::clone(clock), deposed.clone());
+    let sampler = assemble::sampler(stage.discovered, &stage.job.pace, Arc::clone(clock)).await?;
     let file = match files(stage).await {
         Ok(file) => file,
         Err(error) => {
@@ -193,7 +194,6 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
         }
     };
     let began = clock.now();
-    let sampler = assemble::sampler(stage.discovered, &stage.job.pace, Arc::clone(clock)).await?;
     let ports = Ports {
         clock: Arc::clone(clock),
         pace: assemble::gate(&stage.job.pace, &sampler, clock),
@@ -224,14 +224,15 @@ async fn carry_out(stage: &Stage<'_>) -> Result<(ExitCode, Option<Metric>), CliE
 /// Opens the files, and brings those of an earlier run in order.
 async fn files(stage: &Stage<'_>) -> Result<Option<FileTarget>, CliError> {
     let Some(wanted) = stage.ready.files.clone() else { return Ok(None) };
-    let (server, facts) = (&stage.first.server, &stage.ready.facts);
+    let (server, facts, run) = (&stage.first.server, &stage.ready.facts, wanted.run.clone());
     let (clock, since) = (Arc::clone(&stage.around.clock), stage.ready.clock.1);
     let begun = clock.now();
     let now = Arc::new(move || Duration::from_secs(since) + clock.now().saturating_sub(begun));
     let opening = tokio::task::spawn_blocking(move || FileDestination::open(Arc::new(Disk), wanted, now));
     let opened = opening.await.map_err(|error| CliError::Surroundings(error.to_string()))?;
-    let mut file = FileTarget::new(Box::new(opened.map_err(CliError::Archive)?), &facts.table);
-    file.settle(server, &facts.name, stage.token).await?;
+    let opened = Box::new(opened.map_err(CliError::Archive)?);
+    let mut file = FileTarget::new(opened, run, &facts.table, Arc::clone(&stage.around.clock));
+    file.begin(server, &facts.name, stage.token).await?;
     Ok(Some(file))
 }
 
@@ -299,9 +300,9 @@ fn ended(end: &End, tally: &Tally, stage: &Stage<'_>, ms: u64, made: Vec<String>
             ExitCode::Refused,
             format!("{done}, then: {} [{}]", reason.what, reason.code.as_str()),
             reason.remedy.clone(),
-            proof.clone(),
+            [proof.clone(), made].concat(),
         ),
-        End::Failed(why) => (ExitCode::Failed, format!("{done}, then it failed: {why}"), String::new(), Vec::new()),
+        End::Failed(why) => (ExitCode::Failed, format!("{done}, then it failed: {why}"), String::new(), made),
     };
     (code, PurgeEvent::Ended { code: code.code(), what, next, rows, ms, details })
 }

@@ -10,6 +10,7 @@ use super::archive_args::FilesArgs;
 use super::error::CliError;
 use super::gather::table_name;
 use super::purge_args::{PurgeJob, RowsArgs};
+use super::run;
 use crate::archive;
 use crate::ddl::check_condition;
 use crate::inspect;
@@ -161,7 +162,7 @@ fn files(pattern: &str, facts: &Facts, chosen: &Chosen, args: &FilesArgs) -> Res
     let key = walk.key.iter().filter_map(|index| walk.columns.get(*index)).map(|column| column.name.clone()).collect();
     let layout = archive::Layout::new(facts.name.clone(), &facts.table.columns, key, format, compression);
     let roll = archive::Roll { bytes: args.file_bytes, daily: args.file_daily };
-    let wanted = archive::Wanted { pattern, layout: layout.map_err(CliError::Archive)?, roll };
+    let wanted = archive::Wanted { pattern, layout: layout.map_err(CliError::Archive)?, roll, run: run::fresh_id().0 };
     wanted.judge().map_err(CliError::Archive)?;
     Ok(wanted)
 }

@@ -444,7 +444,7 @@ fn stale(saved: &Plan, fresh: &Plan) -> Vec<&'static str> {
 }
 
 /// Twelve hex digits that no other job has.
-fn fresh_id() -> JobId {
+pub(super) fn fresh_id() -> JobId {
     let random = std::hash::RandomState::new().build_hasher().finish();
     JobId(format!("{:012x}", random & 0xffff_ffff_ffff))
 }

@@ -18,6 +18,8 @@ pub struct Taken {
 pub struct Standing {
     /// Its number.
     pub batch: u64,
+    /// The run that took it: its id in the source's journal.
+    pub run: String,
     /// Its rows.
     pub rows: u64,
     /// Where it stands, for people.
@@ -63,6 +65,13 @@ pub trait Destination: Send {
     /// `Failed` when it can't be done.
     async fn settle(&mut self, batch: u64, fate: Fate) -> Result<(), Fault> {
         let _ = (batch, fate);
+        Ok(())
+    }
+    /// Completes what was settled, and makes room for the first batch.
+    ///
+    /// # Errors
+    /// `Refused` when the name of the first file is taken, else `Failed`; what was settled stays settled.
+    async fn ready(&mut self) -> Result<(), Fault> {
         Ok(())
     }
     /// Takes a batch durably. Only after `Ok` may the rows be deleted. The same batch once more changes nothing.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Flavour, Reason, TableName};
 
-use super::file::FileTarget;
+use super::file::{Asking, FileTarget, Known};
 use super::lease::batch_number;
-use super::table::Target;
+use super::table::{ColumnNow, Target};
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::destination::Taken;
@@ -55,7 +55,9 @@ impl Batches {
         token: u64,
     ) -> Self {
         let setup = vec![sql::every_value(), sql::long_lists(flavour), transaction::row_lock_wait(1)];
-        Self { session: KeptSession::new(Arc::clone(server), setup), walk, condition, target, file, token, count: 0 }
+        let session = KeptSession::new(Arc::clone(server), setup);
+        let count = file.as_ref().map_or(0, |file| file.asked);
+        Self { session, walk, condition, target, file, token, count }
     }
 
     /// Deletes the rows of these keys that match when they are locked; how many.
@@ -75,10 +77,14 @@ impl Batches {
 
     /// Completes the files, when rows go there; says which they are.
     pub(super) async fn finish(&mut self) -> Result<Vec<String>, Fault> {
-        match &mut self.file {
-            Some(file) => file.finish().await,
-            None => Ok(Vec::new()),
+        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
+        let (places, over) = file.finish().await?;
+        for run in over {
+            if let Err(error) = self.session.write(&purge_journal::file_forget(&self.walk.table, &run)).await {
+                tracing::warn!(%error, run, "a run whose files are complete was not forgotten");
+            }
         }
+        Ok(places)
     }
 
     async fn transaction(&mut self, keys: &[Bound]) -> Result<u64, Failure> {
@@ -95,6 +101,11 @@ impl Batches {
         };
         match self.session.write(&transaction::commit()).await {
             Ok(_) => Ok(rows),
+            // What stands in a file is never cut off on a guess, whatever the answer seems to mean.
+            Err(error) if self.file.is_some() => {
+                self.abandon().await;
+                if self.committed_from_file().await? { Ok(rows) } else { Err(self.failure(&error)) }
+            }
             Err(error) if matches!(error.kind, ErrorKind::Lost | ErrorKind::NotReady | ErrorKind::Connect) => {
                 if self.committed().await? { Ok(rows) } else { Err(Failure::Again(error.to_string())) }
             }
@@ -125,13 +136,23 @@ impl Batches {
         if rows == 0 {
             return Ok(0);
         }
-        let mark = purge_journal::mark(self.table(), self.token, self.number(), self.file.is_some());
+        let mark = purge_journal::mark(self.table(), self.token, self.number());
         if self.write(&mark).await? != 1 {
             return Err(Failure::Fault(Fault::Refused(Box::new(Reason::new(
                 ReasonCode::JobActive,
                 format!("another process has taken over the purge of {}", self.table()),
                 "let that process go on",
             )))));
+        }
+        if let Some(file) = &self.file {
+            let mark = purge_journal::file_mark(self.table(), &file.run, self.number());
+            if self.write(&mark).await? != 1 {
+                return Err(Failure::Fault(Fault::Failed(format!(
+                    "failed to note that rows of {} are in a file: the journal does not know this run any more; nothing of the \
+                     batch was deleted; see who dropped or restored the schema `driftless`, and run again",
+                    self.table()
+                ))));
+            }
         }
         Ok(rows)
     }
@@ -196,10 +217,10 @@ impl Batches {
     }
 
     /// The locked rows keep every ALTER out: what the columns are now they are until COMMIT.
-    async fn still_the_same(&mut self, judged: &[(String, String)]) -> Result<(), Failure> {
+    async fn still_the_same(&mut self, judged: &[ColumnNow]) -> Result<(), Failure> {
         let rows = self.ask(&sql::columns_now(&self.walk.table)).await?;
-        let now: Vec<(String, String)> =
-            rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())).collect();
+        let one = |row: &Row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default(), row.text(2));
+        let now: Vec<ColumnNow> = rows.iter().map(one).collect();
         if now == judged {
             return Ok(());
         }
@@ -242,6 +263,25 @@ impl Batches {
             Err(error) => Err(Failure::Fault(Fault::Lost(format!(
                 "the last batch's COMMIT got no answer, and whether it came through can't be asked: {error}"
             )))),
+        }
+    }
+
+    /// Whether the batch that a file has, and whose COMMIT got an error or no answer, is committed.
+    async fn committed_from_file(&mut self) -> Result<bool, Failure> {
+        let batch = self.number();
+        let Some(file) = &mut self.file else { return Ok(false) };
+        let run = file.run.clone();
+        let asking = Asking { table: &self.walk.table, token: self.token, run: &run, batch };
+        file.asked = self.count;
+        let known = file.ask(&mut self.session, &asking).await;
+        self.count = file.asked;
+        let lost =
+            |why: &str| Err(Failure::Fault(Fault::Lost(format!("the last batch's COMMIT was not confirmed: {why}"))));
+        match known.map_err(Failure::Fault)? {
+            Known::Deleted => Ok(true),
+            Known::NotDeleted => Ok(false),
+            Known::Nothing => lost("the journal does not know this run any more"),
+            Known::Deposed => lost("another process has taken over, and finds out what became of it"),
         }
     }
 

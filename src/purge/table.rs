@@ -10,8 +10,18 @@ pub struct Target {
     pub name: TableName,
     /// The columns that are copied: all of the source but the generated ones.
     pub columns: Vec<Ident>,
-    /// The source's columns as they were judged, so that an ALTER meanwhile is seen: name and type.
-    pub judged: Vec<(String, String)>,
+    /// The source's columns as they were judged, so that an ALTER meanwhile is seen.
+    pub judged: Vec<ColumnNow>,
+}
+
+/// What makes two readings of a column the same: name, type and character set.
+pub type ColumnNow = (String, String, Option<String>);
+
+/// A table's columns as they were judged.
+#[must_use]
+pub fn judged(shape: &TableShape) -> Vec<ColumnNow> {
+    let one = |column: &Column| (column.name.to_string(), column.column_type.clone(), column.charset.clone());
+    shape.columns.iter().map(one).collect()
 }
 
 /// Judges whether the table keeps every value of the source as it is.
@@ -60,7 +70,7 @@ pub fn target(
     Ok(Target {
         name: name.clone(),
         columns: taken.iter().map(|column| column.name.clone()).collect(),
-        judged: shape.columns.iter().map(|column| (column.name.to_string(), column.column_type.clone())).collect(),
+        judged: judged(shape),
     })
 }
 

@@ -282,15 +282,17 @@ pub fn insert(walk: &Walk, into: &TableName, columns: &[Ident], keys: &[Bound]) 
         .sql(&keyed(walk, keys))
 }
 
-/// Columns and types of a table now, as one text: asked within the transaction that has locked rows of it, so that no
+/// Columns, types and character sets of a table now: asked within the transaction that has locked rows of it, so that no
 /// ALTER comes between.
 #[must_use]
 pub fn columns_now(table: &TableName) -> Sql {
-    Sql::new("SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ")
-        .string(table.schema.as_str())
-        .text(" AND TABLE_NAME = ")
-        .string(table.table.as_str())
-        .text(" ORDER BY ORDINAL_POSITION")
+    Sql::new(
+        "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
+    )
+    .string(table.schema.as_str())
+    .text(" AND TABLE_NAME = ")
+    .string(table.table.as_str())
+    .text(" ORDER BY ORDINAL_POSITION")
 }
 
 /// How many rows match.

@@ -5,7 +5,7 @@ use driftless_strategies::TableName;
 use super::Sql;
 
 /// The tables' names.
-pub const TABLES: [&str; 3] = ["purge", "purge_mark", "purge_run"];
+pub const TABLES: [&str; 4] = ["purge", "purge_mark", "purge_file", "purge_run"];
 
 /// The newest format of these tables that this version knows.
 pub const FORMAT: u32 = 1;
@@ -27,8 +27,14 @@ pub fn create_table(name: &str) -> Option<Sql> {
             "CREATE TABLE IF NOT EXISTS `driftless`.`purge_mark` (\
              source VARCHAR(300) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, \
              token BIGINT UNSIGNED NOT NULL, \
+             batch BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+        )),
+        "purge_file" => Some(Sql::new(
+            "CREATE TABLE IF NOT EXISTS `driftless`.`purge_file` (\
+             source VARCHAR(300) COLLATE utf8mb4_bin NOT NULL, \
+             run VARCHAR(40) COLLATE utf8mb4_bin NOT NULL, \
              batch BIGINT UNSIGNED NOT NULL, \
-             file_batch BIGINT UNSIGNED NOT NULL DEFAULT 0) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+             PRIMARY KEY (source, run)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
         )),
         "purge_run" => Some(Sql::new(
             "CREATE TABLE IF NOT EXISTS `driftless`.`purge_run` (\
@@ -100,13 +106,15 @@ pub fn fence(source: &TableName, token: u64) -> Sql {
         .number(token)
 }
 
-/// Notes a batch, and whether its rows are in a file, in its transaction; changes no row when another process has taken the
-/// lease.
+/// Notes a batch, in its transaction; changes no row when another process has taken the lease.
 #[must_use]
-pub fn mark(source: &TableName, token: u64, batch: u64, in_file: bool) -> Sql {
-    let sql = Sql::new("UPDATE `driftless`.`purge_mark` SET batch = ").number(batch);
-    let sql = if in_file { sql.text(", file_batch = ").number(batch) } else { sql };
-    sql.text(" WHERE source = ").string(&source.quoted()).text(" AND token = ").number(token)
+pub fn mark(source: &TableName, token: u64, batch: u64) -> Sql {
+    Sql::new("UPDATE `driftless`.`purge_mark` SET batch = ")
+        .number(batch)
+        .text(" WHERE source = ")
+        .string(&source.quoted())
+        .text(" AND token = ")
+        .number(token)
 }
 
 /// The last batch that is committed: asked after the connection was lost during COMMIT. A locking read, so that it waits
@@ -118,12 +126,36 @@ pub fn marked(source: &TableName) -> Sql {
         .text(" LOCK IN SHARE MODE")
 }
 
-/// The last batch whose rows are in a file and whose delete is committed; waits as `marked` does.
+/// Makes a run that puts rows into files known, before it takes any.
 #[must_use]
-pub fn marked_file(source: &TableName) -> Sql {
-    Sql::new("SELECT file_batch FROM `driftless`.`purge_mark` WHERE source = ")
+pub fn file_begin(source: &TableName, run: &str) -> Sql {
+    Sql::new("INSERT INTO `driftless`.`purge_file` (source, run, batch) VALUES (")
         .string(&source.quoted())
-        .text(" LOCK IN SHARE MODE")
+        .text(", ")
+        .string(run)
+        .text(", 0)")
+}
+
+/// Notes a batch whose rows are in a file, in the transaction that deletes them; changes no row when the run is not known.
+#[must_use]
+pub fn file_mark(source: &TableName, run: &str, batch: u64) -> Sql {
+    Sql::new("UPDATE `driftless`.`purge_file` SET batch = ").number(batch).sql(&of_run(source, run))
+}
+
+/// The last batch of a run whose rows are in a file and whose delete is committed; locked.
+#[must_use]
+pub fn file_marked(source: &TableName, run: &str) -> Sql {
+    Sql::new("SELECT batch FROM `driftless`.`purge_file`").sql(&of_run(source, run)).text(" FOR UPDATE")
+}
+
+/// Forgets a run whose files are complete.
+#[must_use]
+pub fn file_forget(source: &TableName, run: &str) -> Sql {
+    Sql::new("DELETE FROM `driftless`.`purge_file`").sql(&of_run(source, run))
+}
+
+fn of_run(source: &TableName, run: &str) -> Sql {
+    Sql::new(" WHERE source = ").string(&source.quoted()).text(" AND run = ").string(run)
 }
 
 /// Renews the lease.

@@ -74,7 +74,7 @@ async fn figures_of_every_format() {
         let (format, compression) = pattern.format().unwrap();
         let key = vec![Ident::new("id").unwrap()];
         let layout = Layout::new(table.clone(), &columns, key, format, compression).unwrap();
-        let files = Wanted { pattern, layout, roll: Roll::default() };
+        let files = Wanted { pattern, layout, roll: Roll::default(), run: "r".into() };
         let before = peak();
         let mut files = FileDestination::open(Arc::new(Disk), files, Arc::new(|| Duration::ZERO)).unwrap();
         let (mut bytes, mut number, mut spent) = (0, 0, Duration::ZERO);

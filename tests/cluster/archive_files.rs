@@ -175,7 +175,7 @@ async fn archive(dir: &Path, end: &str, reading: &Reading, rows: &[Row], kind: (
     let key = vec![Ident::new("id").unwrap()];
     let layout = Layout::new(reading.name.clone(), &reading.shape.columns, key, kind.0, kind.1).unwrap();
     let pattern = Pattern::parse(&format!("{}/{{table}}-{{n}}.{end}", dir.display()), &reading.name).unwrap();
-    let wanted = Wanted { pattern, layout, roll: Roll::default() };
+    let wanted = Wanted { pattern, layout, roll: Roll::default(), run: "r".into() };
     let now = Arc::new(|| Duration::from_secs(1_800_000_000));
     let mut files = FileDestination::open(Arc::new(Disk), wanted, now).unwrap();
     for (number, batch) in (1..).zip(rows.chunks(3)) {

@@ -17,7 +17,7 @@ use crate::support::{PlainServer, TestCluster, exclusive, shared};
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a writer knows of its rows: the version that was acknowledged, or two of which one is true.
-type Known = BTreeMap<u64, Vec<Option<u64>>>;
+pub(crate) type Known = BTreeMap<u64, Vec<Option<u64>>>;
 
 /// Writes to rows `id % 6 == own` on one node until told to stop: updates (also into and out of the condition), deletes,
 /// inserts of ids that were never there. Each acknowledged write is known exactly.
@@ -79,13 +79,13 @@ impl Writer {
     }
 }
 
-struct Writers {
+pub(crate) struct Writers {
     tasks: JoinSet<Known>,
     stop: Arc<AtomicBool>,
 }
 
 impl Writers {
-    fn start(test: &TestCluster, rows: u64) -> Self {
+    pub(crate) fn start(test: &TestCluster, rows: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for own in 0..6 {
@@ -97,7 +97,7 @@ impl Writers {
         Self { tasks, stop }
     }
 
-    async fn stop(mut self) -> Known {
+    pub(crate) async fn stop(mut self) -> Known {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Known::new();
         while let Some(known) = self.tasks.join_next().await {
@@ -107,7 +107,7 @@ impl Writers {
     }
 }
 
-async fn made(test: &TestCluster, rows: u64) {
+pub(crate) async fn made(test: &TestCluster, rows: u64) {
     let last = rows - 1;
     prepare(
         test,
@@ -128,7 +128,7 @@ async fn read(test: &TestCluster, node: usize, table: &str) -> BTreeMap<u64, u64
 }
 
 /// Every row that was acknowledged last as there is in exactly one of the tables, in that version; on every node the same.
-async fn prove(test: &TestCluster, rows: u64, known: &Known) {
+pub(crate) async fn prove(test: &TestCluster, rows: u64, known: &Known) {
     let (source, kept) = (read(test, 0, "t").await, read(test, 0, "kept").await);
     for node in 1..3 {
         assert!(read(test, node, "t").await == source, "node {node} has another table");

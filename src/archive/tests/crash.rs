@@ -51,7 +51,7 @@ enum Delete {
 fn wanted(format: Format, roll: Roll) -> Wanted {
     let columns = [column("id", "bigint(20)", None, false), column("version", "bigint(20)", None, true)];
     let layout = Layout::new(table(), &columns, vec![ident("id")], format, Compression::None).unwrap();
-    Wanted { pattern: Pattern::parse("/a/x-{n}.csv", &table()).unwrap(), layout, roll }
+    Wanted { pattern: Pattern::parse("/a/x-{n}.csv", &table()).unwrap(), layout, roll, run: "r".into() }
 }
 
 fn run(memory: &Memory, source: &mut Source, wanted: &Wanted, delete: Delete) -> Result<(), ArchiveError> {

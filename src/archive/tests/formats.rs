@@ -19,7 +19,7 @@ use crate::ports::server::Row;
 pub(super) fn write(files: &Arc<dyn Files>, layout: Layout, batches: &[Vec<Row>]) -> std::path::PathBuf {
     let path = std::path::PathBuf::from("/a/file");
     let begun = "2026-01-02 03:04:05".to_owned();
-    let mut writer = Writer::create(Arc::clone(files), Arc::new(layout), Paths::of(&path), begun).unwrap();
+    let mut writer = Writer::create(Arc::clone(files), Arc::new(layout), Paths::of(&path), begun, "r".into()).unwrap();
     for (number, rows) in (1..).zip(batches) {
         writer.take(number, rows).unwrap();
         writer.settle(number, Fate::Deleted).unwrap();

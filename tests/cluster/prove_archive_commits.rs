@@ -1,0 +1,123 @@
+//! `driftless archive --to-file` when a COMMIT or its answer is lost, or the program dies at it: what stands in a file is
+//! neither cut off nor kept on a guess.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::commits::{Commit, Relay};
+use crate::prove_archive_files::{ENDING, archive, count, files, load_all, made, start, told, verify};
+use crate::support::{TestCluster, shared};
+
+const LIMIT: Duration = Duration::from_secs(300);
+const ROWS: u64 = 600;
+const BATCHES: [&str; 4] = ["--chunk-rows", "50", "--chunk-time", "10s"];
+
+fn pattern(dir: &Path) -> String {
+    format!("{}/x-{{n}}.csv.zst", dir.display())
+}
+
+/// Archives through a relay until a COMMIT waits, and kills the program there.
+async fn killed_at(test: &TestCluster, commit: Commit, dir: &Path) {
+    let mut relay = Relay::start(&test.nodes()[0], &[Commit::Passes, Commit::Passes, commit]).await;
+    let flags: Vec<&str> = relay.flags.iter().map(String::as_str).collect();
+    let mut call = start(test, &relay.node, &pattern(dir), &[&BATCHES[..], &flags].concat());
+    let waits = tokio::time::timeout(ENDING, relay.waits()).await;
+    call.kill9();
+    let ended = call.end(ENDING).await;
+    assert!(waits.is_ok() && ended.code.is_none(), "{ended:?}");
+}
+
+/// Rows that are left become others, so that a version tells when it was archived.
+async fn change(test: &TestCluster) {
+    let update = format!("UPDATE {} SET ver = ver + 1", test.table("t").quoted());
+    test.plain(1).run(&["SET SESSION wsrep_sync_wait = 15", &update]).await;
+}
+
+async fn loaded(test: &TestCluster, version: u64) -> u64 {
+    let select = format!("SELECT COUNT(*) FROM {} WHERE ver = {version}", test.table("back").quoted());
+    test.plain(0).run(&[&select]).await[0][0].parse().unwrap()
+}
+
+#[tokio::test]
+async fn lost_answers_are_asked_for() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let dir = tempfile::tempdir().unwrap();
+        let fates = [Commit::Passes, Commit::LosesItsAnswer, Commit::IsLost, Commit::IsLost, Commit::LosesItsAnswer];
+        let relay = Relay::start(&test.nodes()[0], &fates.repeat(2)).await;
+        let flags: Vec<&str> = relay.flags.iter().map(String::as_str).collect();
+        let ended = start(&test, &relay.node, &pattern(dir.path()), &[&BATCHES[..], &flags].concat()).end(ENDING).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(relay.is_over(), "some COMMITs did not come");
+        assert_eq!((count(&test, "t").await, load_all(&test, dir.path(), "back").await), (0, ROWS));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Killed with a batch in the file whose delete never came to be: those rows, changed since, are archived by a run into
+/// another directory. The first file, put in order later, must not have them too.
+#[tokio::test]
+async fn a_batch_that_was_never_deleted_goes_whatever_came_after() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        killed_at(&test, Commit::Waits, one.path()).await;
+        assert_eq!(count(&test, "t").await, ROWS - 100);
+        let open = verify(&test, Path::new(&format!("{}/x-1.csv.zst", one.path().display())), &[]).await;
+        assert_eq!(open.code, Some(4), "{open:?}");
+        assert!(open.said.contains("not complete"), "{open:?}");
+        change(&test).await;
+        let ended = archive(&test, &pattern(other.path()), &BATCHES).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let ended = archive(&test, &pattern(one.path()), &BATCHES).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(load_all(&test, one.path(), "back").await, 100);
+        assert_eq!(load_all(&test, other.path(), "back").await, ROWS - 100);
+        assert_eq!((loaded(&test, 0).await, loaded(&test, 1).await), (100, ROWS - 100));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Killed with a batch in the file whose delete is committed and not noted: it must stay.
+#[tokio::test]
+async fn a_batch_that_was_deleted_stays_whatever_came_after() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        killed_at(&test, Commit::WaitsForItsAnswer, one.path()).await;
+        assert_eq!(count(&test, "t").await, ROWS - 150);
+        change(&test).await;
+        for dir in [&other, &one] {
+            let ended = archive(&test, &pattern(dir.path()), &BATCHES).await;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
+        assert_eq!(load_all(&test, one.path(), "back").await, 150);
+        assert_eq!(load_all(&test, other.path(), "back").await, ROWS - 150);
+        assert_eq!((loaded(&test, 0).await, loaded(&test, 1).await), (150, ROWS - 150));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// A journal that never heard of the run can't say what became of its last batch: nothing is cut off, nothing deleted.
+#[tokio::test]
+async fn an_unknown_run_is_left_alone() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let dir = tempfile::tempdir().unwrap();
+        killed_at(&test, Commit::WaitsForItsAnswer, dir.path()).await;
+        let forget = format!("DELETE FROM driftless.purge_file WHERE source = '{}'", test.table("t").quoted());
+        test.plain(0).run(&[&forget]).await;
+        let stands = files(dir.path());
+        let bytes = std::fs::read(&stands[0]).unwrap();
+        let ended = archive(&test, &pattern(dir.path()), &BATCHES).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(told(&ended).contains("knows nothing of the run that wrote it"), "{ended:?}");
+        assert_eq!((files(dir.path()), std::fs::read(&stands[0]).unwrap()), (stands, bytes));
+        assert_eq!(count(&test, "t").await, ROWS - 150);
+    };
+    test.bounded(LIMIT, work).await;
+}
