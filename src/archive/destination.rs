@@ -153,7 +153,7 @@ impl Core {
     fn recover(&mut self) -> Result<(), ArchiveError> {
         let dir = self.wanted.pattern.dir().to_owned();
         for paths in recover::unfinished(self.files.as_ref(), &dir)? {
-            let head = recover::head(self.files.as_ref(), &paths)?;
+            let Some(head) = recover::head(self.files.as_ref(), &paths)? else { continue };
             let ours = match &head {
                 Some(head) => head.table == self.wanted.layout.table,
                 // Begun and no more: it is ours when it has a name that we would give.
@@ -192,7 +192,8 @@ impl Core {
                     self.current = Some((writer, now.format("%Y-%m-%d").to_string()));
                     return Ok(());
                 }
-                Err(ArchiveError::Exists(_)) if number < last => {}
+                // Taken, or at this moment by another job.
+                Err(ArchiveError::Exists(_) | ArchiveError::InUse(_)) if number < last => {}
                 Err(error) => return Err(error),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind, Result};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +38,11 @@ pub trait Medium: Send + Sync {
     /// # Errors
     /// As the system says.
     fn lock(&self) -> Result<bool>;
+    /// Whether the path leads to this file, and not to another that was made under its name since.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn is_at(&self, path: &Path) -> Result<bool>;
 }
 
 /// A file system.
@@ -109,6 +114,15 @@ impl Medium for File {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn is_at(&self, path: &Path) -> Result<bool> {
+        let own = self.metadata()?;
+        match path.symlink_metadata() {
+            Ok(there) => Ok((there.dev(), there.ino()) == (own.dev(), own.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Files of a run that ended half-way: what is whole stands, what is not goes.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,19 +40,30 @@ pub(super) fn unfinished(files: &dyn Files, dir: &Path) -> Result<Vec<Paths>, Ar
     Ok(found)
 }
 
-/// The head of a file's manifest; `None` when there is no whole line.
-pub(super) fn head(files: &dyn Files, paths: &Paths) -> Result<Option<Head>, ArchiveError> {
+/// The head of a file's manifest; `Some(None)` when there is no whole line. `None` when the manifest is gone: another job took
+/// an empty file back since the directory was read.
+pub(super) fn head(files: &dyn Files, paths: &Paths) -> Result<Option<Option<Head>>, ArchiveError> {
     let path = paths.manifest();
-    let log = files.open(&path, false).map_err(|error| ArchiveError::files("open", &path, &error))?;
-    Scan::new(&path, &log).head()
+    match files.open(&path, false) {
+        Ok(log) => Scan::new(&path, &log).head().map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ArchiveError::files("open", &path, &error)),
+    }
 }
 
 /// Brings a file in order.
 pub(super) fn recover(files: &Arc<dyn Files>, paths: Paths) -> Result<Found, ArchiveError> {
     let path = paths.manifest();
     let open = |path: &Path| files.open(path, true).map_err(|error| ArchiveError::files("open", path, &error));
-    let log = open(&path)?;
+    let log = match files.open(&path, true) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        opened => opened.map_err(|error| ArchiveError::files("open", &path, &error))?,
+    };
     lock(log.as_ref(), &paths)?;
+    // Until it was locked, its own process may have removed it, and another have made one of that name.
+    if !log.is_at(&path).map_err(|error| ArchiveError::files("look at", &path, &error))? {
+        return Ok(Found::Nothing);
+    }
     let mut scan = Scan::new(&path, &log);
     let Some(head) = scan.head()? else {
         only_a_torn_line(&path, &scan.rest()?)?;
@@ -103,7 +115,7 @@ impl<'a> Standing<'a> {
     fn prove(&mut self, to: u64, sha256: &str, what: &str) -> Result<(), ArchiveError> {
         let part = self.paths.part();
         let bytes = read_range(self.data.as_ref(), self.at.data, to);
-        let bytes = bytes.map_err(|error| match error.kind() == std::io::ErrorKind::UnexpectedEof {
+        let bytes = bytes.map_err(|error| match error.kind() == ErrorKind::UnexpectedEof {
             true => ArchiveError::damaged(&part, format!("it ends within {what}")),
             false => ArchiveError::files("read", &part, &error),
         })?;
@@ -207,7 +219,7 @@ fn temporary(paths: &Paths, format: Format) -> std::path::PathBuf {
 
 /// Gives a complete file its name, and removes what it was made of.
 pub(super) fn publish(files: &dyn Files, paths: &Paths, format: Format) -> Result<(), ArchiveError> {
-    let failed = |error: std::io::Error| match error.kind() == std::io::ErrorKind::AlreadyExists {
+    let failed = |error: std::io::Error| match error.kind() == ErrorKind::AlreadyExists {
         true => ArchiveError::Exists(paths.file.clone()),
         false => ArchiveError::files("name", &paths.file, &error),
     };

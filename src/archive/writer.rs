@@ -90,6 +90,7 @@ impl Writer {
             })
         };
         let log = make(&paths.manifest())?;
+        held(log.as_ref(), &paths)?;
         let undo = |error| {
             // What is left when this fails too is an empty file, which the next run removes.
             drop(super::recover::discard(files.as_ref(), &paths));
@@ -98,7 +99,14 @@ impl Writer {
         // The manifest's name first: bytes without one would be in the way of the next run.
         let named = files.sync_dir(&paths.dir()).map_err(|error| ArchiveError::files("make", &paths.file, &error));
         named.map_err(undo)?;
-        let data = make(&paths.part()).map_err(undo)?;
+        let data = make(&paths.part()).map_err(|error| match error {
+            // Those bytes are another's: only what was made here goes.
+            ArchiveError::Exists(_) => {
+                drop(files.remove(&paths.manifest()));
+                error
+            }
+            other => undo(other),
+        })?;
         let at = Mark { data: 0, log: 0, chain: Chain::default(), sha: Sha256::new(), batches: 0, rows: 0, last: None };
         let kept = paths.clone();
         let files = Arc::clone(&files);
@@ -113,12 +121,6 @@ impl Writer {
     }
 
     fn begin(&mut self, begun: String) -> Result<(), ArchiveError> {
-        lock(self.log.as_ref(), &self.paths)?;
-        // Before it was locked, another process may have taken it for what a crash had left.
-        let there = self.files.exists(&self.paths.manifest()).map_err(|error| self.failed("make", &error))?;
-        if !there {
-            return Err(ArchiveError::InUse(self.paths.file.clone()));
-        }
         let packing = self.layout.packing();
         let plain = self.layout.head();
         let head =
@@ -363,6 +365,15 @@ impl Writer {
     pub(super) fn failed(&self, what: &'static str, error: &std::io::Error) -> ArchiveError {
         ArchiveError::files(what, &self.paths.file, error)
     }
+}
+
+/// Takes the lock of a manifest that was just made. Before that, another process may have taken it for what a crash had left,
+/// and removes it: then nothing that goes by its name is this process's.
+fn held(log: &dyn Medium, paths: &Paths) -> Result<(), ArchiveError> {
+    lock(log, paths)?;
+    let path = paths.manifest();
+    let there = log.is_at(&path).map_err(|error| ArchiveError::files("look at", &path, &error))?;
+    if there { Ok(()) } else { Err(ArchiveError::InUse(paths.file.clone())) }
 }
 
 /// Takes the file's lock, which ends with the process.

@@ -216,6 +216,10 @@ impl Medium for Handle {
         let inode = &mut state.inodes[self.inode];
         Ok(!std::mem::replace(&mut inode.locked, true))
     }
+
+    fn is_at(&self, path: &Path) -> Result<bool> {
+        Ok(self.memory.state().names.get(path) == Some(&self.inode))
+    }
 }
 
 impl Files for Memory {
