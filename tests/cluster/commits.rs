@@ -31,6 +31,7 @@ pub(crate) struct Relay {
     pub(crate) flags: Vec<String>,
     fates: Arc<Mutex<VecDeque<Commit>>>,
     waiting: watch::Receiver<u64>,
+    broken: Arc<watch::Sender<bool>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -45,6 +46,7 @@ impl Drop for Relay {
 struct Plan {
     fates: Arc<Mutex<VecDeque<Commit>>>,
     waiting: Arc<watch::Sender<u64>>,
+    broken: Arc<watch::Sender<bool>>,
 }
 
 impl Relay {
@@ -54,7 +56,8 @@ impl Relay {
         let (port, target) = (listener.local_addr().unwrap().port(), node.port);
         let (sender, waiting) = watch::channel(0);
         let fates = Arc::new(Mutex::new(fates.iter().copied().collect()));
-        let plan = Plan { fates: Arc::clone(&fates), waiting: Arc::new(sender) };
+        let broken = Arc::new(watch::Sender::new(false));
+        let plan = Plan { fates: Arc::clone(&fates), waiting: Arc::new(sender), broken: Arc::clone(&broken) };
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
@@ -65,12 +68,17 @@ impl Relay {
         let flags = ["--ssl-mode", "DISABLED", "--address-map", &map].map(str::to_owned).to_vec();
         let mut node = node.clone();
         node.port = port;
-        Self { node, flags, fates, waiting, task }
+        Self { node, flags, fates, waiting, broken, task }
     }
 
     /// Whether each of the fates has come.
     pub(crate) fn is_over(&self) -> bool {
         self.fates.lock().unwrap().is_empty()
+    }
+
+    /// Breaks the connections whose COMMIT waits.
+    pub(crate) fn breaks(&self) {
+        self.broken.send_replace(true);
     }
 
     /// Returns when a COMMIT waits.
@@ -117,9 +125,12 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, plan: Plan) {
     }
 }
 
-/// Says so, and waits until the client is gone.
+/// Says so, and waits until the client is gone, or the connection is to break.
 async fn wait(mut client: TcpStream, plan: &Plan) {
     plan.waiting.send_modify(|count| *count += 1);
-    let mut nothing = [0; 1];
-    while let Ok(1..) = client.read(&mut nothing).await {}
+    let (mut nothing, mut broken) = ([0; 1], plan.broken.subscribe());
+    tokio::select! {
+        () = async { while let Ok(1..) = client.read(&mut nothing).await {} } => {}
+        _ = broken.wait_for(|broken| *broken) => {}
+    }
 }

@@ -4,9 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use driftless::sql::Sql;
+use driftless_strategies::TableName;
+
 use crate::commits::{Commit, Relay};
 use crate::prove_archive_files::{ENDING, archive, count, files, load_all, made, start, told, verify};
-use crate::support::{TestCluster, shared};
+use crate::support::{Call, TestCluster, mysql, shared, tell};
 
 const LIMIT: Duration = Duration::from_secs(300);
 const ROWS: u64 = 600;
@@ -120,4 +123,107 @@ async fn an_unknown_run_is_left_alone() {
         assert_eq!(count(&test, "t").await, ROWS - 150);
     };
     test.bounded(LIMIT, work).await;
+}
+
+/// A batch that is in the file waits, is given up and is tried again, while another node changes its rows: the file has
+/// them as they are when they are deleted.
+#[tokio::test]
+async fn rows_that_change_while_a_batch_waits_are_taken_again() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let dir = tempfile::tempdir().unwrap();
+        let slow = ["--chunk-rows", "50", "--max-rows-per-second", "200"];
+        let mut call = start(&test, &test.nodes()[0], &pattern(dir.path()), &slow);
+        assert!(call.event(|line| line["event"] == "progress" && line["rows"].as_u64() > Some(50)).await.is_some());
+        let mut holder = test.servers()[0].connect().await.unwrap();
+        let mark =
+            format!("SELECT 1 FROM driftless.purge_mark WHERE source = '{}' FOR UPDATE", test.table("t").quoted());
+        holder.execute(&Sql::new("START TRANSACTION")).await.unwrap();
+        holder.query(&Sql::new("").trusted(&mark)).await.unwrap();
+        // Long enough that the next batch is in the file and waits for its mark.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let (mut changed, mut other) = (None, test.servers()[1].connect().await.unwrap());
+        let update = format!("UPDATE {} SET ver = 1", test.table("t").quoted());
+        while changed.is_none() {
+            changed = other.execute(&Sql::new("").trusted(&update)).await.ok().map(|done| done.affected);
+        }
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        holder.execute(&Sql::new("ROLLBACK")).await.unwrap();
+        let ended = call.end(ENDING).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let changed = changed.unwrap_or_default();
+        assert!((50..ROWS).contains(&changed), "{changed} rows were changed");
+        assert_eq!(load_all(&test, dir.path(), "back").await, ROWS);
+        assert_eq!((loaded(&test, 0).await, loaded(&test, 1).await), (ROWS - changed, changed));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Its lease runs out while a COMMIT waits, and another process archives the same rows into another directory: the first
+/// can't commit any more, and does not judge its last batch itself.
+#[tokio::test]
+async fn who_lost_the_lease_judges_nothing() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut relay = Relay::start(&test.nodes()[0], &[Commit::Passes, Commit::Passes, Commit::Waits]).await;
+        let flags: Vec<&str> = relay.flags.iter().map(String::as_str).collect();
+        let call = start(&test, &relay.node, &pattern(one.path()), &[&BATCHES[..], &flags].concat());
+        relay.waits().await;
+        let source = test.table("t").quoted();
+        let expire =
+            format!("UPDATE driftless.purge SET lease_until = '1971-01-01', beats = 0 WHERE source = '{source}'");
+        let call_second = loop {
+            test.plain(1).insist(&expire).await;
+            let ended =
+                start(&test, &test.nodes()[1], &pattern(other.path()), &["--if-running", "3"]).end(ENDING).await;
+            if ended.code != Some(3) {
+                break ended;
+            }
+        };
+        assert_eq!(call_second.code, Some(0), "{call_second:?}");
+        relay.breaks();
+        let first = call.end(ENDING).await;
+        assert_eq!(first.code, Some(5), "{first:?}");
+        assert_eq!(files(one.path()).len(), 1, "its file is not complete");
+        let ended = archive(&test, &pattern(one.path()), &BATCHES).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(load_all(&test, one.path(), "back").await, 100);
+        assert_eq!(load_all(&test, other.path(), "back").await, ROWS - 100);
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// The same program with MySQL, whose sessions, lists of keys and catalog are others.
+#[tokio::test]
+async fn rows_of_mysql_go_into_files_and_come_back() {
+    let Some(test) = mysql().await else { return };
+    let (source, back) = (test.table("t"), test.table("back"));
+    let plain = test.plain();
+    let rows =
+        (1..=300).map(|id| format!("({id}, 'é{id}', '{{\"a\": {id}}}', {id} / 7)")).collect::<Vec<_>>().join(",");
+    let statements = [
+        format!("CREATE TABLE {} (id INT PRIMARY KEY, note VARCHAR(30), doc JSON, d DOUBLE)", source.quoted()),
+        format!("CREATE TABLE {} LIKE {}", back.quoted(), source.quoted()),
+        format!("INSERT INTO {} VALUES {rows}", source.quoted()),
+    ];
+    plain.run(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let sum = |table: &TableName| format!("CHECKSUM TABLE {}", table.quoted());
+    let before = plain.run(&[&sum(&source)]).await[0][1].clone();
+    let dir = tempfile::tempdir().unwrap();
+    for (end, condition) in [("csv.gz", "id <= 100"), ("parquet", "id <= 200"), ("sql.zst", "1=1")] {
+        let pattern = format!("{}/x-{{n}}.{end}", dir.path().display());
+        let words = ["archive", "--yes", "--table", &source.to_string(), "--to-file", &pattern, "--where", condition];
+        let ended = Call::start(&test.node(), &[&words[..], &["--chunk-rows", "40"]].concat()).end(ENDING).await;
+        assert_eq!(ended.code, Some(0), "{end}: {ended:?}");
+    }
+    for file in files(dir.path()) {
+        let words = ["archive", "verify", file.to_str().unwrap(), "--load", "--into", &back.to_string()];
+        let ended = tell(&test.node(), &words).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.events[0]["inserted"], 100, "{ended:?}");
+    }
+    assert_eq!(plain.run(&[&sum(&back)]).await[0][1], before);
 }

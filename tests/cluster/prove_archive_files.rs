@@ -9,7 +9,7 @@ use driftless::demo::{NodeProcess, Random};
 use serde_json::Value;
 
 use crate::prove_purge::{self, Writers};
-use crate::support::{Call, Ended, TestCluster, shared, tell};
+use crate::support::{Call, Ended, TestCluster, exclusive, shared, tell};
 
 const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) const ENDING: Duration = Duration::from_secs(120);
@@ -219,6 +219,34 @@ async fn kills_beside_writers_neither_lose_nor_double_rows() {
             test.plain(0).run(&[&runs]).await[0][0].parse::<u64>().unwrap() <= killed,
             "runs that are over are forgotten"
         );
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// The node that the run works on is killed beside writers: the next run, on another node, goes on.
+#[tokio::test]
+async fn a_killed_node_neither_loses_nor_doubles_rows() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        const ROWS: u64 = 6_000;
+        prove_purge::made(test, ROWS).await;
+        let writers = Writers::start(test, ROWS);
+        let dir = tempfile::tempdir().unwrap();
+        let pattern = format!("{}/x-{{n}}.ndjson.zst", dir.path().display());
+        let own = ["--where", "state = 1", "--chunk-rows", "50"];
+        let slow = [&own[..], &["--max-rows-per-second", "1000"]].concat();
+        let mut call = start(test, &test.nodes()[2], &pattern, &slow);
+        assert!(call.event(|line| line["event"] == "progress" && line["rows"].as_u64() > Some(300)).await.is_some());
+        test.cluster().kill9(2);
+        let ended = call.end(ENDING).await;
+        assert_eq!(ended.code, Some(5), "{ended:?}");
+        let ended = archive(test, &pattern, &own).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        test.cluster().heal().await.unwrap();
+        let known = writers.stop().await;
+        load_all(test, dir.path(), "kept").await;
+        prove_purge::prove(test, ROWS, &known).await;
     };
     test.bounded(LIMIT, work).await;
 }

@@ -69,7 +69,8 @@ impl Writer {
                 }
                 Err(error) if error.kind == ErrorKind::Conflict => {}
                 Err(_) => {
-                    known.entry(id).or_insert_with(|| vec![Some(0)]).push(now);
+                    let before = (id < self.rows).then_some(0);
+                    known.entry(id).or_insert_with(|| vec![before]).push(now);
                     session = None;
                 }
             }
