@@ -71,6 +71,6 @@ echo "The runner's own lines, by test binary:"
 grep -E '^ +(Running|Doc-tests) |^test result:|^test .* FAILED$|^error' "$log" || echo "none: nothing ran"
 if grep -qa '^SKIPPED: ' "$log"; then
     grep -a '^SKIPPED: ' "$log"
-    echo "$(grep -ac '^SKIPPED: ' "$log") tests were SKIPPED: their server could not be had"
+    echo "$(grep -ac '^SKIPPED: ' "$log") tests were SKIPPED: their server, or the right to mount, could not be had"
 fi
 exit "$status"

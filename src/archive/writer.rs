@@ -99,13 +99,13 @@ impl Writer {
         // The manifest's name first: bytes without one would be in the way of the next run.
         let named = files.sync_dir(&paths.dir()).map_err(|error| ArchiveError::files("make", &paths.file, &error));
         named.map_err(undo)?;
-        let data = make(&paths.part()).map_err(|error| match error {
-            // Those bytes are another's: only what was made here goes.
-            ArchiveError::Exists(_) => {
+        let data = make(&paths.part()).map_err(|error| {
+            // Bytes that were there are another's: only what was made here goes.
+            if let ArchiveError::Exists(_) = &error {
                 drop(files.remove(&paths.manifest()));
-                error
+                return error;
             }
-            other => undo(other),
+            undo(error)
         })?;
         let at = Mark { data: 0, log: 0, chain: Chain::default(), sha: Sha256::new(), batches: 0, rows: 0, last: None };
         let kept = paths.clone();

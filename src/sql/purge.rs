@@ -286,13 +286,12 @@ pub fn insert(walk: &Walk, into: &TableName, columns: &[Ident], keys: &[Bound]) 
 /// ALTER comes between.
 #[must_use]
 pub fn columns_now(table: &TableName) -> Sql {
-    Sql::new(
-        "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ",
-    )
-    .string(table.schema.as_str())
-    .text(" AND TABLE_NAME = ")
-    .string(table.table.as_str())
-    .text(" ORDER BY ORDINAL_POSITION")
+    Sql::new("SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS")
+        .text(" WHERE TABLE_SCHEMA = ")
+        .string(table.schema.as_str())
+        .text(" AND TABLE_NAME = ")
+        .string(table.table.as_str())
+        .text(" ORDER BY ORDINAL_POSITION")
 }
 
 /// How many rows match.

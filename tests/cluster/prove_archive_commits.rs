@@ -20,10 +20,10 @@ fn pattern(dir: &Path) -> String {
 }
 
 /// Archives through a relay until a COMMIT waits, and kills the program there.
-async fn killed_at(test: &TestCluster, commit: Commit, dir: &Path) {
+async fn killed_at(test: &TestCluster, commit: Commit, pattern: &str) {
     let mut relay = Relay::start(&test.nodes()[0], &[Commit::Passes, Commit::Passes, commit]).await;
     let flags: Vec<&str> = relay.flags.iter().map(String::as_str).collect();
-    let mut call = start(test, &relay.node, &pattern(dir), &[&BATCHES[..], &flags].concat());
+    let mut call = start(test, &relay.node, pattern, &[&BATCHES[..], &flags].concat());
     let waits = tokio::time::timeout(ENDING, relay.waits()).await;
     call.kill9();
     let ended = call.end(ENDING).await;
@@ -66,7 +66,7 @@ async fn a_batch_that_was_never_deleted_goes_whatever_came_after() {
     let work = async {
         made(&test, ROWS).await;
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        killed_at(&test, Commit::Waits, one.path()).await;
+        killed_at(&test, Commit::Waits, &pattern(one.path())).await;
         assert_eq!(count(&test, "t").await, ROWS - 100);
         let open = verify(&test, Path::new(&format!("{}/x-1.csv.zst", one.path().display())), &[]).await;
         assert_eq!(open.code, Some(4), "{open:?}");
@@ -90,7 +90,7 @@ async fn a_batch_that_was_deleted_stays_whatever_came_after() {
     let work = async {
         made(&test, ROWS).await;
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        killed_at(&test, Commit::WaitsForItsAnswer, one.path()).await;
+        killed_at(&test, Commit::WaitsForItsAnswer, &pattern(one.path())).await;
         assert_eq!(count(&test, "t").await, ROWS - 150);
         change(&test).await;
         for dir in [&other, &one] {
@@ -104,6 +104,23 @@ async fn a_batch_that_was_deleted_stays_whatever_came_after() {
     test.bounded(LIMIT, work).await;
 }
 
+/// A name that is for one run: the next one completes the file, and deletes nothing.
+#[tokio::test]
+async fn a_name_without_a_number_is_for_one_run() {
+    let test = shared().await;
+    let work = async {
+        made(&test, ROWS).await;
+        let dir = tempfile::tempdir().unwrap();
+        let name = format!("{}/x.csv", dir.path().display());
+        killed_at(&test, Commit::Waits, &name).await;
+        let ended = archive(&test, &name, &BATCHES).await;
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.said.contains("never overwritten"), "{ended:?}");
+        assert_eq!((load_all(&test, dir.path(), "back").await, count(&test, "t").await), (100, ROWS - 100));
+    };
+    test.bounded(LIMIT, work).await;
+}
+
 /// A journal that never heard of the run can't say what became of its last batch: nothing is cut off, nothing deleted.
 #[tokio::test]
 async fn an_unknown_run_is_left_alone() {
@@ -111,7 +128,7 @@ async fn an_unknown_run_is_left_alone() {
     let work = async {
         made(&test, ROWS).await;
         let dir = tempfile::tempdir().unwrap();
-        killed_at(&test, Commit::WaitsForItsAnswer, dir.path()).await;
+        killed_at(&test, Commit::WaitsForItsAnswer, &pattern(dir.path())).await;
         let forget = format!("DELETE FROM driftless.purge_file WHERE source = '{}'", test.table("t").quoted());
         test.plain(0).run(&[&forget]).await;
         let stands = files(dir.path());
