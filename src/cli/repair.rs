@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Format, RepairArgs};
 use super::error::CliError;
 use super::gather::{Servers, table_name};
-use super::{signal, terminal};
+use super::{control, run, signal, terminal};
 use crate::config::SystemClock;
 use crate::cutover::repair::{Repair, rows, shown};
 use crate::engine::journal::JournalStore;
+use crate::engine::repair_lease::RepairLease;
 use crate::error::Fault;
 use crate::inspect::{Expectation, Expected, Limits, NodeWatch, OwnTriggers, Reading};
 use crate::ports::clock::Clock;
@@ -73,29 +74,54 @@ pub(super) async fn repair(args: &RepairArgs) -> Result<ExitCode, CliError> {
     watch.fit(Phase::Altering).await?;
     let stop = CancellationToken::new();
     signal::cancels(&stop)?;
-    let mut expected: Vec<(String, Fingerprint)> =
-        drift.nodes.iter().map(|(node, reading)| (node.clone(), reading.fingerprint.clone())).collect();
-    for (done, (member, repair)) in repairs.iter().enumerate() {
-        let waits = |why: &str| say(args, &format!("waits: {why}"));
-        let answer = tokio::select! {
-            answer = repair.carry_out(member, &watch, args.patience, &expected, &waits) => answer,
-            // Dropping the ALTER ends it, and the server undoes it.
-            () = stop.cancelled() => return Ok(interrupted(args, &table, &repair.node)),
-        };
-        match answer {
-            Ok(()) => say(args, &format!("{} is changed", repair.node)),
-            Err(fault) => return ended_early(args, &table, done, fault),
-        }
-        if let (Some(model), Some(own)) = (drift.model(), expected.iter_mut().find(|(node, _)| *node == repair.node)) {
-            own.1.clone_from(&model.fingerprint);
-        }
+    let lost = CancellationToken::new();
+    // Through the node that the others become like, which is never changed itself.
+    let model = member(&discovered, drift.nodes.get(drift.model).map_or("", |(node, _)| node))?;
+    let clock = Arc::new(SystemClock::new());
+    let lease = RepairLease::take(&model.server, &table, &run::owner(), control::dead, clock, lost.clone()).await?;
+    let answer = carry_out(args, &table, &watch, &drift, &repairs, (&stop, &lost)).await;
+    lease.release().await;
+    if let Some(code) = answer? {
+        return Ok(code);
     }
     let code = proven(args, &discovered, &watch, &table, &repairs).await;
     code.or_else(|error| Ok(half_done(args, &table, &error)))
 }
 
-fn interrupted(args: &RepairArgs, table: &TableName, node: &str) -> ExitCode {
-    let what = format!("stopped by a signal; an ALTER under way on {node} was ended, and the server undoes it");
+/// One node after the other; an exit code when it ended before all were done.
+async fn carry_out(
+    args: &RepairArgs,
+    table: &TableName,
+    watch: &NodeWatch,
+    drift: &Drift,
+    repairs: &[(&Member, Repair)],
+    (stop, lost): (&CancellationToken, &CancellationToken),
+) -> Result<Option<ExitCode>, CliError> {
+    let mut expected: Vec<(String, Fingerprint)> =
+        drift.nodes.iter().map(|(node, reading)| (node.clone(), reading.fingerprint.clone())).collect();
+    for (done, (member, repair)) in repairs.iter().enumerate() {
+        let waits = |why: &str| say(args, &format!("waits: {why}"));
+        let answer = tokio::select! {
+            answer = repair.carry_out(member, watch, args.patience, &expected, &waits) => answer,
+            // Dropping the ALTER ends it, and the server undoes it.
+            () = stop.cancelled() => return Ok(Some(interrupted(args, table, &repair.node, "stopped by a signal"))),
+            () = lost.cancelled() => {
+                return Ok(Some(interrupted(args, table, &repair.node, "the lease of this repair is lost")));
+            }
+        };
+        match answer {
+            Ok(()) => say(args, &format!("{} is changed", repair.node)),
+            Err(fault) => return ended_early(args, table, done, fault).map(Some),
+        }
+        if let (Some(model), Some(own)) = (drift.model(), expected.iter_mut().find(|(node, _)| *node == repair.node)) {
+            own.1.clone_from(&model.fingerprint);
+        }
+    }
+    Ok(None)
+}
+
+fn interrupted(args: &RepairArgs, table: &TableName, node: &str, why: &str) -> ExitCode {
+    let what = format!("{why}; an ALTER under way on {node} was ended, and the server undoes it");
     crate::report::Complaint::new(&what)
         .with_remedy("run `driftless repair` again, which looks what each node has")
         .print();

@@ -22,6 +22,7 @@ mod keeping;
 pub mod outlook;
 pub mod phase;
 mod proving;
+pub mod repair_lease;
 pub mod rolling;
 #[cfg(test)]
 mod rolling_tests;

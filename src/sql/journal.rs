@@ -132,6 +132,61 @@ pub fn forget_place(id: &JobId) -> Sql {
     Sql::new("DELETE FROM `driftless`.`place` WHERE job = ").string(&id.0)
 }
 
+/// Creates the table of repairs' leases.
+#[must_use]
+pub fn create_repair() -> Sql {
+    Sql::new(
+        "CREATE TABLE IF NOT EXISTS `driftless`.`repair` (\
+         source VARCHAR(200) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, \
+         owner VARCHAR(255) NOT NULL, \
+         lease_until DATETIME(3) NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4",
+    )
+}
+
+/// Takes the lease of a table's repair when it is free, has run out, or is held by `dead`. Both servers assign from left to
+/// right, so that the second sees the first.
+#[must_use]
+pub fn take_repair(table: &TableName, owner: &str, lease_s: u64, dead: Option<&str>) -> Sql {
+    Sql::new("INSERT INTO `driftless`.`repair` (source, owner, lease_until) VALUES (")
+        .string(&table.quoted())
+        .text(", ")
+        .string(owner)
+        .text(", UTC_TIMESTAMP(3) + INTERVAL ")
+        .number(lease_s)
+        .text(" SECOND) ON DUPLICATE KEY UPDATE owner = IF(lease_until < UTC_TIMESTAMP(3) OR owner = ")
+        .string(dead.unwrap_or(owner))
+        .text(", VALUES(owner), owner), lease_until = IF(owner = VALUES(owner), VALUES(lease_until), lease_until)")
+}
+
+/// Who holds the lease of a table's repair, and for how many seconds.
+#[must_use]
+pub fn repair_holder(table: &TableName) -> Sql {
+    Sql::new(
+        "SELECT owner, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), lease_until) FROM `driftless`.`repair` WHERE source = ",
+    )
+    .string(&table.quoted())
+}
+
+/// Renews it; changes no row when another holds it.
+#[must_use]
+pub fn beat_repair(table: &TableName, owner: &str, lease_s: u64) -> Sql {
+    Sql::new("UPDATE `driftless`.`repair` SET lease_until = UTC_TIMESTAMP(3) + INTERVAL ")
+        .number(lease_s)
+        .text(" SECOND WHERE source = ")
+        .string(&table.quoted())
+        .text(" AND owner = ")
+        .string(owner)
+}
+
+/// Gives it back.
+#[must_use]
+pub fn release_repair(table: &TableName, owner: &str) -> Sql {
+    Sql::new("DELETE FROM `driftless`.`repair` WHERE source = ")
+        .string(&table.quoted())
+        .text(" AND owner = ")
+        .string(owner)
+}
+
 /// Nodes that a job has taken out of the proxy.
 #[must_use]
 pub fn drained(id: &JobId) -> Sql {

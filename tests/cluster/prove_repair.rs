@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use driftless::ports::server::Server as _;
+use driftless::sql::Sql;
+
 use crate::child::prepare;
 use crate::prove_rsu::alone_on;
 use crate::support::{Call, Ended, TestCluster, exclusive, tell};
@@ -194,6 +197,48 @@ async fn a_node_with_writers_is_waited_for() {
         let ended = call.end(Duration::from_secs(60)).await;
         assert_eq!(ended.code, Some(0), "{}", said(&ended));
         assert!(equal(test).await);
+    };
+    test.bounded(LIMIT, work).await;
+}
+
+/// Two at once: the one that came second is refused and changes nothing; one that was killed is not waited for.
+#[tokio::test]
+async fn two_repairs_exclude_each_other() {
+    let alone = exclusive().await;
+    let test = &alone.test;
+    let work = async {
+        prepare(test, &[TABLE, "INSERT INTO t (id, a, b, c) VALUES (1, 1, 'a', 1)"]).await;
+        alone_on(test, 2, "ADD COLUMN f INT").await;
+        let table = test.table("t").to_string();
+        // A transaction on its node keeps the first one waiting, with the lease in its hands.
+        let mut holder = test.plain(2).connect().await.unwrap();
+        holder.query(&Sql::new("BEGIN")).await.unwrap();
+        holder.query(&Sql::new("SELECT COUNT(*) FROM ").table(&test.table("t"))).await.unwrap();
+        let first = Call::start(&test.nodes()[0], &["repair", "--table", &table, "--yes"]);
+        let lease = "SELECT COUNT(*) FROM driftless.repair WHERE lease_until > UTC_TIMESTAMP(3)";
+        let there =
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'driftless' AND TABLE_NAME = 'repair'";
+        for _ in 0..100 {
+            if test.plain(0).run(&[there]).await == [["1"]] && test.plain(0).run(&[lease]).await == [["1"]] {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let second = tell(&test.nodes()[1], &["repair", "--table", &table, "--yes"]).await;
+        assert_eq!(second.code, Some(3), "{}", said(&second));
+        for words in ["job-active", "another repair of", "is under way"] {
+            assert!(said(&second).contains(words), "{words}: {}", said(&second));
+        }
+        assert!(!equal(test).await, "nothing is changed yet");
+        // Killed, it leaves a lease that nobody renews; on its own machine it is known to be gone.
+        let mut first = first;
+        first.kill9();
+        drop(first.end(LIMIT).await);
+        holder.query(&Sql::new("COMMIT")).await.unwrap();
+        let third = tell(&test.nodes()[1], &["repair", "--table", &table, "--yes"]).await;
+        assert_eq!(third.code, Some(0), "{}", said(&third));
+        assert!(equal(test).await);
+        assert_eq!(test.plain(0).run(&[lease]).await, [["0"]], "it is given back");
     };
     test.bounded(LIMIT, work).await;
 }
