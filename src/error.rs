@@ -33,6 +33,9 @@ pub enum Fault {
         /// The rows, by key, at most a handful.
         rows: Vec<String>,
     },
+    /// A server has no room for what was to be written: it was not, and can be once there is room.
+    #[error("{} [{}]", .0.what, .0.code.as_str())]
+    Full(Box<Reason>),
     /// Anything else that a server or this program did not expect.
     #[error("{0}")]
     Failed(String),
@@ -45,7 +48,7 @@ impl Fault {
         match self {
             Self::Busy(_) => Remedy::Retry,
             Self::Lost(_) => Remedy::Inspect,
-            Self::Refused(_) | Self::Rows { .. } | Self::Failed(_) => Remedy::Stop,
+            Self::Refused(_) | Self::Rows { .. } | Self::Full(_) | Self::Failed(_) => Remedy::Stop,
         }
     }
 }

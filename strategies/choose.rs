@@ -10,7 +10,7 @@ use crate::plan::{Estimate, Plan, PlanNode, Step, StepCost, StrategyName, Work};
 use crate::shape::{Fingerprint, TableShape};
 use crate::verdict::{Decision, Fits, Reason, ReasonCode as Code, Verdict};
 use crate::words::list;
-use crate::{binlog_stream, lint, native, nbo, rsu, toi, trigger_copy};
+use crate::{binlog_stream, lint, native, nbo, rsu, space, toi, trigger_copy};
 
 /// Longest stall that is accepted when the user names none, milliseconds.
 pub const MAX_STALL_MS: u64 = 1000;
@@ -123,6 +123,14 @@ pub fn choose(facts: &Facts, alter: &Alter, wishes: &Options) -> Decision {
         .filter(|_| blockers.is_empty())
         .map(|(strategy, fit)| write_plan(strategy, fit, facts, alter, wishes, preferred))
         .map(|plan| Plan { warnings: [plan.warnings, lints.idle].concat(), ..plan });
+    let plan = match plan.map(|plan| space::fitted(plan, facts)) {
+        Some(Ok(plan)) => Some(plan),
+        Some(Err(lacking)) => {
+            blockers.extend(lacking);
+            None
+        }
+        None => None,
+    };
     let verdicts = judged
         .into_iter()
         .map(|(strategy, judgement)| match judgement {

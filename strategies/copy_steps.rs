@@ -34,8 +34,6 @@ const BYTES_PER_S: u64 = 16_000_000;
 const COMPARED_PER_S: u64 = 600_000;
 /// Dropping a file, milliseconds a GiB: a guess that errs to the high side on local disks.
 const DROP_MS_PER_GIB: u64 = 100;
-/// Extra disk from which a warning is worth its line.
-const DISK_WARNING_BYTES: u64 = 1 << 30;
 
 /// How changes come into the shadow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +87,6 @@ pub(crate) fn remarks(facts: &Facts, wishes: &Options, by: By) -> Vec<Reason> {
                 bytes(binlog_bytes(facts))
             ),
             "the pace follows the lag of those that can be reached",
-        ));
-    }
-    if extra(facts) >= DISK_WARNING_BYTES {
-        remarks.push(Reason::new(
-            Code::DiskSpace,
-            format!(
-                "the shadow stands beside the table until the end: about {} more on every node",
-                bytes(extra(facts))
-            ),
-            "check that every node has it free, with as much again for its binlog",
         ));
     }
     let drop_ms = drop_ms(facts);

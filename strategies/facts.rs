@@ -75,6 +75,15 @@ pub struct Replica {
     pub of: String,
 }
 
+/// What is free on a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Its highest directory, which tells it from others of the same node.
+    pub path: String,
+    /// Bytes that the server may still write.
+    pub free_bytes: u64,
+}
+
 /// One server, asked directly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -116,6 +125,12 @@ pub struct Node {
     /// Its binlog, when it writes one; files of before this was asked have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binlog: Option<Binlog>,
+    /// Where the table's rows are kept; `None` when nobody could look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// Where the binlog is kept; `None` when nobody could look, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog_disk: Option<Disk>,
 }
 
 /// What a node's binlog can be used for.

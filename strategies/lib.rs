@@ -34,6 +34,7 @@ pub mod rsu;
 #[cfg(test)]
 mod sample;
 pub mod shape;
+mod space;
 pub mod toi;
 pub mod trigger_copy;
 pub mod verdict;

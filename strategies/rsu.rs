@@ -10,12 +10,14 @@ use crate::online::Algorithm;
 use crate::plan::{Estimate, Step, StepCost, StrategyName, Work};
 use crate::row_events::{breaks, keys_only};
 use crate::verdict::{Reason, ReasonCode as Code};
-use crate::words::{bytes, count, list};
+use crate::words::{bytes, count, list, many};
 
 /// Nodes below which taking one away leaves no spare.
 const NODES_MIN: u32 = 3;
 /// What leaving the cluster's pace, catching up and looking take beside the ALTER, milliseconds a node.
 const AROUND_MS: u64 = 2000;
+/// The variable that lists the members a node tries to join.
+pub const ADDRESSES: &str = "wsrep_cluster_address";
 const NEXT: &str = "nothing to do: driftless takes the next strategy that fits";
 
 /// One node after the other leaves the cluster's pace, alters, and catches up.
@@ -27,6 +29,9 @@ impl Strategy for Rsu {
     }
 
     fn judge(&self, facts: &Facts, alter: &Alter, wishes: &Options) -> Result<Fit, Vec<Reason>> {
+        if let Some(reason) = absent(facts) {
+            return Err(vec![reason]);
+        }
         if let Some(what) = too_few(&facts.topology) {
             return Err(vec![Reason::new(Code::WrongTopology, what, NEXT)]);
         }
@@ -92,6 +97,34 @@ impl Strategy for Rsu {
     }
 }
 
+/// Members that the nodes know the addresses of, and that are in no view: what a node alters by itself is in no write set, so
+/// that one that is down comes back without it.
+fn absent(facts: &Facts) -> Option<Reason> {
+    let Topology::Galera { size, .. } = facts.topology else { return None };
+    let listed = |node: &Node| node.variables.get(ADDRESSES).map_or(0, |list| addresses(list));
+    let (node, known) = facts.nodes.iter().map(|node| (node, listed(node))).max_by_key(|(_, known)| *known)?;
+    (known > u64::from(size)).then(|| {
+        let what = format!(
+            "{ADDRESSES} on {} has {} addresses, and the cluster has {}: a node that is down now would come back without the change",
+            node.name,
+            count(known),
+            many(u64::from(size), "member")
+        );
+        let remedy = "start it first; when the list is out of date, name every node of the cluster with --node HOST:PORT";
+        Reason::new(Code::NodeUnreached, what, remedy)
+    })
+}
+
+/// How many different addresses a `gcomm://` list has.
+fn addresses(list: &str) -> u64 {
+    let list = list.trim().strip_prefix("gcomm://").unwrap_or_default();
+    let list = list.split('?').next().unwrap_or_default();
+    let mut all: Vec<&str> = list.split(',').map(str::trim).filter(|address| !address.is_empty()).collect();
+    all.sort_unstable();
+    all.dedup();
+    u64::try_from(all.len()).unwrap_or(u64::MAX)
+}
+
 fn too_few(topology: &Topology) -> Option<String> {
     match topology {
         Topology::Single => Some("node by node needs a Galera cluster, and this is a single primary".to_owned()),
@@ -133,8 +166,8 @@ fn drained(facts: &Facts) -> Reason {
     Reason::new(
         Code::NodeDrained,
         format!(
-            "each node must be without writers for its turn, in this order: {}; a node that is down now comes back without \
-             the change",
+            "each node must be without writers for its turn, in this order: {}; a node that is down now and stands in no \
+             node's wsrep_cluster_address comes back without the change",
             list(&names)
         ),
         "take it out of the proxy when the run waits for it, put it back when it is done; the run goes on by itself. Or name what \
@@ -155,4 +188,22 @@ fn roll(facts: &Facts, alter: &Alter, demand: &Demand, node: &Node) -> (Step, St
         undo: "driftless abort: back again, the last node first; a dropped key is built anew and comes last".to_owned(),
     };
     (step, cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_addresses() {
+        for (list, expected) in [
+            ("gcomm://", 0),
+            ("gcomm://a:4567,b:4567, c:4567", 3),
+            ("gcomm://a,a,b?gmcast.listen_addr=tcp://0.0.0.0:4567,x", 2),
+            ("", 0),
+            ("dummy://", 0),
+        ] {
+            assert_eq!(addresses(list), expected, "{list}");
+        }
+    }
 }

@@ -49,6 +49,8 @@ macro_rules! reason_codes {
 }
 
 reason_codes! {
+    /// A node's disk is full.
+    DiskFull = "disk-full",
     /// The strategy does not apply to this topology.
     WrongTopology = "wrong-topology",
     /// The table does not exist on a node.
@@ -123,7 +125,7 @@ reason_codes! {
     Forced = "forced",
     /// Rows may violate a foreign key that the alter adds.
     ForeignKeyRows = "foreign-key-rows",
-    /// The change needs much disk while it runs.
+    /// The change needs much disk while it runs, or more than a node has.
     DiskSpace = "disk-space",
     /// Writes of the application cost more while the change runs.
     WriteLoad = "write-load",

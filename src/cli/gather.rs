@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftless_strategies::choose::{self, Options};
+use driftless_strategies::rsu::ADDRESSES;
 use driftless_strategies::{Alter, Decision, Facts, Flavour, Ident, Reason, ReasonCode, TableName, Version};
 
 use super::args::ChangeArgs;
 use super::error::CliError;
 use crate::config::{self, ConnectArgs, Connection, Endpoint, HostPort, Surroundings};
 use crate::engine::journal::JournalStore;
+use crate::error::Fault;
 use crate::mysql::MysqlServer;
 use crate::ports::members::{Connector, Discovered};
-use crate::ports::server::Server;
+use crate::ports::server::{ErrorKind, Server};
 use crate::{ddl, discover, inspect, report, verify};
 
 /// How long connecting to a server of this machine may take.
@@ -147,6 +149,33 @@ impl<'a> Asked<'a> {
 
 /// Gathers facts for the change that flags name, and decides.
 pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gathered, CliError> {
+    looked(servers, change).await.map_err(vanished)
+}
+
+/// A server that went while it was asked is one that is not there: nothing but questions was under way.
+fn vanished(error: CliError) -> CliError {
+    let what = match error {
+        CliError::Fault(Fault::Lost(what)) => what,
+        CliError::Server(error) if error.kind == ErrorKind::Lost => error.to_string(),
+        other @ (CliError::Config(_)
+        | CliError::Usage(..)
+        | CliError::Alter(_)
+        | CliError::File(..)
+        | CliError::Server(_)
+        | CliError::Fault(_)
+        | CliError::Archive(_)
+        | CliError::Refused(_)
+        | CliError::Surroundings(_)) => return other,
+    };
+    let remedy = "start that server, or correct the way to it; nothing was changed";
+    CliError::Refused(vec![Reason::new(
+        ReasonCode::NodeUnreached,
+        format!("a server went while it was asked: {what}"),
+        remedy,
+    )])
+}
+
+async fn looked(servers: &Servers, change: &ChangeArgs) -> Result<Gathered, CliError> {
     let asked = Asked::of(change)?;
     let wishes = options(change)?;
     let discovered = servers.discover().await?;
@@ -155,7 +184,7 @@ pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gat
     };
     let (flavour, version) = (first.node.flavour, first.node.version);
     let (table, alter) = asked.read(flavour, version)?;
-    let mut gathered = decide(discovered, &table, alter, &wishes, change).await?;
+    let mut gathered = decide(discovered, !servers.nodes.is_empty(), &table, alter, &wishes, change).await?;
     at_work(&mut gathered).await?;
     precheck(&mut gathered, change).await?;
     Ok(gathered)
@@ -163,13 +192,18 @@ pub(super) async fn gather(servers: &Servers, change: &ChangeArgs) -> Result<Gat
 
 async fn decide(
     discovered: Discovered,
+    named: bool,
     table: &TableName,
     alter: Alter,
     wishes: &Options,
     change: &ChangeArgs,
 ) -> Result<Gathered, CliError> {
     let limits = inspect::Limits { old_transaction: change.max_transaction_age };
-    let facts = inspect::inspect(&discovered, table, Some(&alter), &limits).await?;
+    let mut facts = inspect::inspect(&discovered, table, Some(&alter), &limits).await?;
+    if named {
+        // Whoever names the nodes knows better than a list that may be out of date.
+        facts.nodes.iter_mut().for_each(|node| drop(node.variables.remove(ADDRESSES)));
+    }
     let decision = choose::choose(&facts, &alter, wishes);
     Ok(Gathered { discovered, judged: Judged { facts, alter, decision, unsure: Vec::new() } })
 }

@@ -116,7 +116,7 @@ impl Front {
 /// Nothing was begun, and nothing will be.
 fn refused(fault: Fault) -> CliError {
     let reason = match fault {
-        Fault::Refused(reason) | Fault::Rows { reason, .. } => *reason,
+        Fault::Refused(reason) | Fault::Full(reason) | Fault::Rows { reason, .. } => *reason,
         Fault::Busy(what) | Fault::Lost(what) | Fault::Failed(what) => {
             let remedy = "check its address, its user and its password; nothing was begun";
             Reason::new(ReasonCode::ProxyUnusable, what, remedy)

@@ -266,6 +266,7 @@ fn judged(error: &ServerError) -> CliError {
         | ErrorKind::Lost
         | ErrorKind::Connect
         | ErrorKind::Denied
+        | ErrorKind::Full
         | ErrorKind::Duplicate => CliError::Server(error.clone()),
     }
 }

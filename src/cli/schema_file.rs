@@ -166,6 +166,8 @@ impl SchemaFiles {
             open_transactions: Vec::new(),
             non_blocking: false,
             binlog: None,
+            disk: None,
+            binlog_disk: None,
         }
     }
 

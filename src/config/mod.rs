@@ -8,6 +8,7 @@ pub mod args;
 pub mod clock;
 pub mod connection;
 pub mod error;
+pub mod machine;
 pub mod option_file;
 pub mod password;
 pub mod plan_file;

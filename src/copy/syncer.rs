@@ -100,6 +100,7 @@ impl Syncer for RowSyncer {
                     | Fault::Busy(_)
                     | Fault::Lost(_)
                     | Fault::Refused(_)
+                    | Fault::Full(_)
                     | Fault::Failed(_)) => fault,
                 }
             }
@@ -109,7 +110,7 @@ impl Syncer for RowSyncer {
             | ErrorKind::NotReady
             | ErrorKind::Connect
             | ErrorKind::Lost => Fault::Busy(error.to_string()),
-            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Other => error.into(),
+            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Full | ErrorKind::Other => error.into(),
         })
     }
 

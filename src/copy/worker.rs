@@ -141,6 +141,7 @@ impl RowWorker for Worker {
                     | ErrorKind::Data
                     | ErrorKind::Denied
                     | ErrorKind::Missing
+                    | ErrorKind::Full
                     | ErrorKind::Other => evidence::of(&self.setting, &mut self.session, &chunk.range, &error).await,
                 });
             }

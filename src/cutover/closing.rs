@@ -114,6 +114,8 @@ pub(super) fn too_late() -> Fault {
 pub(super) fn not_renamed(answer: Result<(), Fault>) -> Result<(), Fault> {
     match answer {
         Err(Fault::Lost(why)) => Err(Fault::Busy(why)),
-        Ok(()) | Err(Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)) => answer,
+        Ok(()) | Err(Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_)) => {
+            answer
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use driftless_strategies::blockers;
 use driftless_strategies::choose::{self, Options};
 use driftless_strategies::copy_steps::LOCK_WAIT_MS;
+use driftless_strategies::rsu;
 use driftless_strategies::verdict::ReasonCode;
 use driftless_strategies::{Alter, Flavour, Plan, Reason, Step, Topology};
 use futures_util::future::join_all;
@@ -96,10 +97,12 @@ impl TableItself {
 impl Direct for TableItself {
     async fn rehearse(&self) -> Result<(), Fault> {
         let Ground { discovered, plan, alter, limits, .. } = &self.ground;
-        let facts = match inspect::inspect(discovered, &plan.table, Some(alter), limits).await {
+        let mut facts = match inspect::inspect(discovered, &plan.table, Some(alter), limits).await {
             Err(Fault::Refused(reason)) => return Err(passing(*reason)),
             facts => facts?,
         };
+        // Who is missing was judged for the plan, by what its user said; the view must be the plan's still.
+        facts.nodes.iter_mut().for_each(|node| drop(node.variables.remove(rsu::ADDRESSES)));
         // What does not pass by itself is told first; what a lock keeps from being tried says nothing about the change.
         let mut found = blockers::find(&facts, alter);
         found.sort_by_key(|reason| passes(reason.code));
@@ -147,6 +150,7 @@ impl Direct for TableItself {
         match error.kind {
             ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),
             ErrorKind::Lost => Err(Fault::Lost(error.to_string())),
+            ErrorKind::Full => Err(error.into()),
             ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
                 let remedy = "--strategy trigger-copy, or correct the alter; nothing was changed";
                 let what = format!("the server rejects the ALTER: {error}");

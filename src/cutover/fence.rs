@@ -164,8 +164,10 @@ impl Shut {
         self.guard.armed = false;
         let statement = fence::switch_before(&site.spec, &site.job, site.token, &self.latest, site.flavour);
         let answer = run(self.session.as_mut(), &statement).await;
-        self.guard.armed =
-            matches!(answer, Err(Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)));
+        self.guard.armed = matches!(
+            answer,
+            Err(Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_))
+        );
         answer
     }
 
@@ -176,7 +178,7 @@ impl Shut {
         match fault {
             Fault::Busy(_) | Fault::Lost(_) => Fault::Busy(told),
             Fault::Failed(_) => Fault::Failed(told),
-            Fault::Refused(_) | Fault::Rows { .. } => {
+            Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) => {
                 tracing::warn!(told, "writes were stopped for nothing");
                 fault
             }

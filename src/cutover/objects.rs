@@ -207,7 +207,12 @@ impl TableObjects {
                 }
                 Fault::Busy(what)
             }
-            Fault::Busy(_) | Fault::Lost(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_) => fault,
+            Fault::Busy(_)
+            | Fault::Lost(_)
+            | Fault::Refused(_)
+            | Fault::Rows { .. }
+            | Fault::Full(_)
+            | Fault::Failed(_) => fault,
         }
     }
 
@@ -327,7 +332,9 @@ impl Objects for TableObjects {
         match session.query(&innodb::generation(table, self.site.flavour)).await {
             Ok(rows) => Ok(rows.first().and_then(|row| row.text(0))),
             Err(error) => match error.kind {
-                ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost => Err(error.into()),
+                ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect | ErrorKind::Lost | ErrorKind::Full => {
+                    Err(error.into())
+                }
                 // A server that does not show it: the guard is not to be had there.
                 ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
                     Ok(None)

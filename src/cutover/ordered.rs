@@ -46,6 +46,7 @@ pub(super) fn fault(error: ServerError) -> Fault {
     match error.kind {
         ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Fault::Busy(error.to_string()),
         ErrorKind::Lost => Fault::Lost(error.to_string()),
+        ErrorKind::Full => error.into(),
         ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
             Fault::Failed(error.to_string())
         }

@@ -167,6 +167,7 @@ fn answered(answer: Result<(), ServerError>) -> Result<(), Fault> {
     match error.kind {
         ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),
         ErrorKind::Lost => Err(Fault::Lost(error.to_string())),
+        ErrorKind::Full => Err(error.into()),
         ErrorKind::Denied => {
             let what = format!("a node may not be altered alone by this user: {error}");
             let remedy =

@@ -212,7 +212,9 @@ impl Held {
             // It had the source's lock, so the first session has died: writes may have come in between.
             Ok(Ok(Ok(()))) => Fault::Lost(format!("the RENAME came through although: {fault}")),
             Ok(Ok(Err(Fault::Lost(why)))) => Fault::Lost(format!("{fault}; {why}")),
-            Ok(Ok(Err(Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)))) => fault,
+            Ok(Ok(Err(
+                Fault::Busy(_) | Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_),
+            ))) => fault,
             Ok(Err(error)) => Fault::Lost(format!("BUG: the RENAME ended without an answer: {error}")),
             Err(_) => Fault::Lost(format!("the RENAME does not end after: {fault}")),
         }

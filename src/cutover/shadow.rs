@@ -39,6 +39,7 @@ async fn altered(session: &mut dyn Session, sql: &Sql) -> Result<(), Fault> {
         Err(error) => match error.kind {
             ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Err(Fault::Busy(error.to_string())),
             ErrorKind::Lost => Err(Fault::Lost(error.to_string())),
+            ErrorKind::Full => Err(error.into()),
             ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
                 Err(Fault::Refused(Box::new(Reason::new(
                     ReasonCode::AlterRejected,

@@ -240,7 +240,7 @@ impl Writer {
                 self.felt(|felt| felt.surprised(what));
                 Ending::Never
             }
-            ErrorKind::Data | ErrorKind::Denied | ErrorKind::Other => Ending::Never,
+            ErrorKind::Data | ErrorKind::Denied | ErrorKind::Full | ErrorKind::Other => Ending::Never,
         }
     }
 

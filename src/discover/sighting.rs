@@ -103,6 +103,8 @@ impl Sighting {
             open_transactions: Vec::new(),
             non_blocking: false,
             binlog: None,
+            disk: None,
+            binlog_disk: None,
         }
     }
 }

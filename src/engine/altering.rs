@@ -217,7 +217,9 @@ impl Altering {
         if let Err(fault) = self.ready().await {
             return match fault {
                 Fault::Busy(why) | Fault::Lost(why) => Ok(Attempt::Waits(why)),
-                other @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)) => Err(Ending::of(other, at)),
+                other @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_)) => {
+                    Err(Ending::of(other, at))
+                }
             };
         }
         if self.helm.stop.is_cancelled() {
@@ -396,9 +398,10 @@ fn outcome(seen: Standing, answer: Result<(), Fault>, took: Duration) -> Result<
         (Standing::Before, Err(Fault::Lost(why))) => {
             Err(Ending::Stopped { phase: at, why: format!("no node shows the change, and its answer was lost: {why}") })
         }
-        (Standing::Before, Err(fault @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Failed(_)))) => {
-            Err(Ending::of(fault, at))
-        }
+        (
+            Standing::Before,
+            Err(fault @ (Fault::Refused(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_))),
+        ) => Err(Ending::of(fault, at)),
         (other @ (Standing::Neither(_) | Standing::Differ(_) | Standing::Silent { .. }), _) => Err(odd(other)),
     }
 }

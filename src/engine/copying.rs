@@ -245,7 +245,7 @@ impl Shared {
         match fault {
             Fault::Busy(_) => attempt < self.options.attempts,
             Fault::Rows { reason, .. } => reason.code == ReasonCode::DuplicateRows && attempt < DUPLICATE_ATTEMPTS,
-            Fault::Lost(_) | Fault::Refused(_) | Fault::Failed(_) => false,
+            Fault::Lost(_) | Fault::Refused(_) | Fault::Full(_) | Fault::Failed(_) => false,
         }
     }
 

@@ -66,6 +66,8 @@ impl Ending {
             Fault::Busy(why) | Fault::Lost(why) => Self::Stopped { phase, why },
             Fault::Refused(reason) => Self::Refused { reason: *reason, rows: Vec::new() },
             Fault::Rows { reason, rows } => Self::Refused { reason: *reason, rows },
+            // What stands is whole; it only can't grow.
+            Fault::Full(reason) => Self::Refused { reason: *reason, rows: Vec::new() }.job_stays(phase),
             Fault::Failed(what) => Self::Failed { phase, what },
         }
     }

@@ -171,15 +171,15 @@ async fn settle(engine: &Engine, answer: Result<(), Fault>) -> Result<Settled, E
             };
         }
         Err(fault @ Fault::Rows { .. }) => return Err(Ending::of(fault, at)),
-        Err(fault @ (Fault::Lost(_) | Fault::Failed(_))) => fault,
+        Err(fault @ (Fault::Lost(_) | Fault::Full(_) | Fault::Failed(_))) => fault,
     };
     let mut attempt = 0;
     loop {
         match engine.ports.objects.standing().await {
             Ok(standing) if standing.switched() => return Ok(Settled::Switched),
             Ok(standing) if standing.source && standing.shadow && !standing.retired => {
-                if let Fault::Failed(what) = fault {
-                    return Err(Ending::Failed { phase: at, what });
+                if matches!(fault, Fault::Full(_) | Fault::Failed(_)) {
+                    return Err(Ending::of(fault, at));
                 }
                 return Ok(Settled::Not(fault.to_string()));
             }

@@ -57,7 +57,7 @@ fn known<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
     match answer {
         Ok(seen) => Ok(Some(seen)),
         Err(fault @ Fault::Refused(_)) => Err(fault),
-        Err(fault @ (Fault::Busy(_) | Fault::Lost(_) | Fault::Rows { .. } | Fault::Failed(_))) => {
+        Err(fault @ (Fault::Busy(_) | Fault::Lost(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_))) => {
             tracing::debug!(%fault, "tables and triggers could not be looked at");
             Ok(None)
         }

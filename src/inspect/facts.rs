@@ -15,6 +15,7 @@ use crate::sql::catalog_table::Dialect;
 use crate::sql::{catalog, catalog_table, ddl, innodb};
 
 use super::binlog::read_binlog;
+use super::disk::space;
 use super::fitness::{provider_options, read_only, unfit};
 use super::holders::{LockView, who_holds};
 use super::look::{Look, Question, dialect, look};
@@ -106,6 +107,7 @@ async fn examine(member: &Member, discovered: &Discovered, table: &TableName, li
             node.variables = variables(look.variables);
             node.non_blocking = look.non_blocking;
             node.binlog = look.binlog;
+            (node.disk, node.binlog_disk) = (look.space.rows, look.space.binlog);
             Examined { node, session: Some(session), reading, longest_s: look.longest_s, row_versions, fault: None }
         }
         Err(fault) => {
@@ -142,6 +144,7 @@ async fn attempt(
         let locked = alone.then_some(&table.schema);
         look.binlog = read_binlog(&mut *session, &member.node, &look.variables, locked).await?;
     }
+    look.space = space(&mut *session, &member.node, &table.schema, &look.variables).await;
     if matches!(discovered.topology, Topology::Galera { .. }) {
         look.non_blocking = takes_non_blocking(&mut *session).await?;
     }
@@ -177,6 +180,10 @@ async fn takes_non_blocking(session: &mut dyn Session) -> Result<bool, Fault> {
 
 /// The provider's options one by one, without those that nobody needs.
 fn variables(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if let Some(list) = variables.get_mut("wsrep_cluster_address") {
+        // What follows is options, which may name keys.
+        list.truncate(list.find('?').unwrap_or(list.len()));
+    }
     if let Some(options) = variables.remove("wsrep_provider_options") {
         variables.extend(provider_options(&options));
     }
@@ -199,7 +206,7 @@ fn settled(seen: &[Examined]) -> bool {
     let passing = |fault: &Fault| match fault {
         Fault::Busy(_) => true,
         Fault::Refused(reason) => reason.code == ReasonCode::LockHeld,
-        Fault::Lost(_) | Fault::Rows { .. } | Fault::Failed(_) => false,
+        Fault::Lost(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_) => false,
     };
     let busy = seen.iter().any(|seen| seen.fault.as_ref().is_some_and(passing));
     let mut prints = seen.iter().filter(|seen| seen.fault.is_none()).map(|seen| &seen.node.fingerprint);

@@ -112,7 +112,7 @@ fn silent(name: &str, fault: &Fault) -> Finding {
         Fault::Lost(_) | Fault::Failed(_) => {
             (Passing::No, ReasonCode::NodeUnreached, format!("{name} does not answer: {fault}"))
         }
-        Fault::Refused(reason) | Fault::Rows { reason, .. } => {
+        Fault::Refused(reason) | Fault::Full(reason) | Fault::Rows { reason, .. } => {
             return Finding { reason: (**reason).clone(), passing: Passing::No };
         }
     };

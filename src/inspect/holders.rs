@@ -112,7 +112,7 @@ async fn probe(session: &mut dyn Session, flavour: Flavour, table: &TableName) -
             // A lock that was not had at once, or an ordered DDL that threw the probe out.
             ErrorKind::Conflict => Ok(false),
             // Not allowed to write, or no such table or a view: said elsewhere.
-            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Other => Ok(true),
+            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Full | ErrorKind::Other => Ok(true),
             ErrorKind::NotReady | ErrorKind::Lost | ErrorKind::Connect | ErrorKind::Duplicate | ErrorKind::Data => {
                 Err(error)
             }

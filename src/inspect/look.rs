@@ -12,6 +12,7 @@ use crate::ports::server::Session;
 use crate::sql::catalog_table::Dialect;
 use crate::sql::{Sql, catalog, catalog_table};
 
+use super::disk::Space;
 use super::fitness::SYNCED;
 use super::holders::{LockView, holders, transactions, users};
 use super::leftovers::{Leftover, leftovers, table_leftovers};
@@ -50,6 +51,8 @@ pub(crate) struct Look {
     pub(crate) non_blocking: bool,
     /// Its binlog; known only when it was asked.
     pub(crate) binlog: Option<Binlog>,
+    /// What is free on its disks; known only when it was asked.
+    pub(crate) space: Space,
     /// Age of the oldest transaction, seconds.
     pub(crate) longest_s: u64,
 }

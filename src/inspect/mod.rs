@@ -6,6 +6,7 @@
 
 mod binlog;
 mod columns;
+mod disk;
 mod facts;
 mod facts_file;
 mod fingerprint;

@@ -198,7 +198,9 @@ async fn quiet(session: &mut dyn Session, variables: &BTreeMap<String, String>) 
 /// What the server said of a statement, apart from connections that went and nodes that are not ready.
 fn answer(error: ServerError) -> Result<ServerError, Fault> {
     match error.kind {
-        ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Lost | ErrorKind::Connect => Err(error.into()),
+        ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Lost | ErrorKind::Connect | ErrorKind::Full => {
+            Err(error.into())
+        }
         ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => Ok(error),
     }
 }

@@ -147,9 +147,12 @@ fn stream_error(error: ServerError) -> StreamError {
     match error.kind {
         ErrorKind::Lost | ErrorKind::Conflict => StreamError::Lost { node, what },
         ErrorKind::Connect | ErrorKind::NotReady => StreamError::Busy { node, what },
-        ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
-            StreamError::Refused { node, what }
-        }
+        ErrorKind::Denied
+        | ErrorKind::Duplicate
+        | ErrorKind::Data
+        | ErrorKind::Missing
+        | ErrorKind::Full
+        | ErrorKind::Other => StreamError::Refused { node, what },
     }
 }
 

@@ -96,6 +96,8 @@ const TABLE: &[(u16, ErrorKind, &str)] = &[
     (3819, ErrorKind::Data, "MySQL: a check constraint"),
     (3854, ErrorKind::Data, "MySQL: cannot convert a string between character sets"),
     (3903, ErrorKind::Data, "invalid JSON value for a functional index"),
+    (1021, ErrorKind::Full, "disk full"),
+    (1114, ErrorKind::Full, "the table is full: its file can't grow"),
     (1008, ErrorKind::Missing, "schema to drop"),
     (1049, ErrorKind::Missing, "schema"),
     (1051, ErrorKind::Missing, "table to drop"),
@@ -122,6 +124,9 @@ const WORDED: &[(u16, &str, ErrorKind, &str)] = &[
     (1105, "wsrep transaction", ErrorKind::Conflict, "Galera: aborted"),
 ];
 
+/// What servers say of a full disk behind many numbers (3, 20, 1026, 1030, 1180, 1815, …): ENOSPC in words or as a number.
+const NO_ROOM: [&str; 4] = ["no space left on device", "got error 28 ", "errno: 28", "errcode: 28"];
+
 /// The class of an error that a server sent.
 ///
 /// What stays `Other` on purpose: 1290 and 1836 (read-only: neither a missing privilege nor something that passes by
@@ -129,10 +134,13 @@ const WORDED: &[(u16, &str, ErrorKind, &str)] = &[
 /// and what else 1105 may say (a write set that is too large stays too large).
 #[must_use]
 pub fn classify(code: u16, message: &str) -> ErrorKind {
+    let text = message.to_ascii_lowercase();
+    if NO_ROOM.iter().any(|words| text.contains(words)) {
+        return ErrorKind::Full;
+    }
     if let Some((_, kind, _)) = TABLE.iter().find(|(known, _, _)| *known == code) {
         return *kind;
     }
-    let text = message.to_ascii_lowercase();
     let worded = WORDED.iter().find(|(known, word, _, _)| *known == code && text.contains(word));
     worded.map_or(ErrorKind::Other, |(_, _, kind, _)| *kind)
 }
@@ -157,7 +165,7 @@ mod tests {
 
     #[test]
     fn classes_lead_to_remedies() {
-        use ErrorKind::{Conflict, Data, Denied, Duplicate, Lost, Missing, NotReady, Other};
+        use ErrorKind::{Conflict, Data, Denied, Duplicate, Full, Lost, Missing, NotReady, Other};
         //  code  message                                                      class      remedy           why
         let cases = [
             (1213, "Deadlock found when trying to get lock", Conflict, Remedy::Retry, "certification"),
@@ -185,6 +193,17 @@ mod tests {
             (1452, "Cannot add or update a child row", Data, Remedy::Stop, "rows prove it"),
             (1054, "Unknown column", Missing, Remedy::Stop, "column"),
             (1136, "Column count doesn't match value count", Other, Remedy::Stop, "built wrongly"),
+            (1114, "The table 'x' is full", Full, Remedy::Stop, "no room"),
+            (
+                1030,
+                "Got error 28 \"No space left on device\" from storage engine InnoDB",
+                Full,
+                Remedy::Stop,
+                "no room",
+            ),
+            (1180, "Got error 28 \"No space left on device\" during COMMIT", Full, Remedy::Stop, "no conflict"),
+            (1026, "Error writing file 'x' (errno: 28)", Full, Remedy::Stop, "no room"),
+            (1030, "Got error 168 from storage engine", Other, Remedy::Stop, "anything else"),
             (1064, "You have an error in your SQL syntax", Other, Remedy::Stop, "anything else"),
         ];
         for (code, message, kind, remedy, why) in cases {

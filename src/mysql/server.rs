@@ -150,6 +150,7 @@ impl MysqlServer {
                     | ErrorKind::Duplicate
                     | ErrorKind::Data
                     | ErrorKind::Missing
+                    | ErrorKind::Full
                     | ErrorKind::Other) => kind,
                 };
                 self.error(server.code, server.message.clone(), kind)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_strategies::{CopySpec, TableShape};
+use driftless_strategies::verdict::ReasonCode;
+use driftless_strategies::{CopySpec, Reason, TableShape};
 
 use super::changes::Changes;
 use crate::error::{Fault, Remedy};
@@ -28,6 +29,8 @@ pub enum ErrorKind {
     Data,
     /// 1146, 1049, 1054, 1091 …: the object is not there.
     Missing,
+    /// 1021, 1114, "No space left on device": there is no room for what was to be written.
+    Full,
     /// Any other answer of the server.
     Other,
 }
@@ -53,15 +56,22 @@ impl ServerError {
         match self.kind {
             ErrorKind::Conflict | ErrorKind::NotReady | ErrorKind::Connect => Remedy::Retry,
             ErrorKind::Lost => Remedy::Inspect,
-            ErrorKind::Denied | ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Other => {
-                Remedy::Stop
-            }
+            ErrorKind::Denied
+            | ErrorKind::Duplicate
+            | ErrorKind::Data
+            | ErrorKind::Missing
+            | ErrorKind::Full
+            | ErrorKind::Other => Remedy::Stop,
         }
     }
 }
 
 impl From<ServerError> for Fault {
     fn from(error: ServerError) -> Self {
+        if error.kind == ErrorKind::Full {
+            let (what, remedy) = (format!("a disk is full: {error}"), format!("make room on {}", error.node));
+            return Self::Full(Box::new(Reason::new(ReasonCode::DiskFull, what, remedy)));
+        }
         match error.remedy() {
             Remedy::Retry => Self::Busy(error.to_string()),
             Remedy::Inspect => Self::Lost(error.to_string()),

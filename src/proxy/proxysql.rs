@@ -125,6 +125,7 @@ impl Proxysql {
             | ErrorKind::Duplicate
             | ErrorKind::Data
             | ErrorKind::Missing
+            | ErrorKind::Full
             | ErrorKind::Other => Fault::Failed(format!(
                 "{at} does not answer like ProxySQL's admin interface, which has a port of its own (6032) and wants a user of \
                  admin-admin_credentials: {}",

@@ -312,7 +312,9 @@ impl Batches {
                 "write the condition so that every value can be compared, or make the destination take the value",
             ),
             ErrorKind::Other if TOO_BIG.contains(&error.code) => Failure::TooBig(error.to_string()),
-            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Other => Failure::Fault(Fault::from(error.clone())),
+            ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Full | ErrorKind::Other => {
+                Failure::Fault(Fault::from(error.clone()))
+            }
         }
     }
 }

@@ -26,6 +26,10 @@ impl From<Fault> for End {
             Fault::Busy(why) | Fault::Lost(why) => Self::Stopped(why),
             Fault::Refused(reason) => Self::Refused(reason, Vec::new()),
             Fault::Rows { reason, rows } => Self::Refused(reason, rows),
+            // The batch was not written; what is committed stays so.
+            Fault::Full(reason) => {
+                Self::Stopped(format!("{} [{}]; {}", reason.what, reason.code.as_str(), reason.remedy))
+            }
             Fault::Failed(what) => Self::Failed(what),
         }
     }

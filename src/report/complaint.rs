@@ -86,7 +86,7 @@ impl From<&Fault> for Complaint {
             Fault::Busy(what) => Self::new(what).with_remedy("it may pass by itself: try again"),
             Fault::Lost(what) => Self::new(format!("{what}; it is not known whether the last statement happened"))
                 .with_remedy("`driftless status` asks the servers, `driftless run --resume` goes on from there"),
-            Fault::Refused(reason) => Self::from(&**reason),
+            Fault::Refused(reason) | Fault::Full(reason) => Self::from(&**reason),
             Fault::Rows { reason, rows } => Self { proof: rows.clone(), ..Self::from(&**reason) },
             Fault::Failed(what) => Self::new(what),
         }
@@ -102,6 +102,7 @@ impl From<&ServerError> for Complaint {
             ErrorKind::Lost => ("the connection was lost while a statement was under way", "try again"),
             ErrorKind::Conflict => ("a conflict with another transaction", "try again"),
             ErrorKind::Missing => ("something named in the statement does not exist", "check the names"),
+            ErrorKind::Full => ("a disk is full", "make room on that server"),
             ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Other => ("the server refused a statement", ""),
         };
         let code = if error.code == 0 { String::new() } else { format!(" ({})", error.code) };

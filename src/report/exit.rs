@@ -69,8 +69,8 @@ impl ExitCode {
         match (fault, stage) {
             (Fault::Refused(_) | Fault::Rows { .. }, Stage::Before | Stage::Running) => Self::Refused,
             // Nothing was changed, and what is in the way may pass.
-            (Fault::Busy(_), Stage::Before) => Self::Refused,
-            (Fault::Busy(_), Stage::Running) => Self::Stopped,
+            (Fault::Busy(_) | Fault::Full(_), Stage::Before) => Self::Refused,
+            (Fault::Busy(_) | Fault::Full(_), Stage::Running) => Self::Stopped,
             // A question that got no answer changes nothing.
             (Fault::Lost(_), Stage::Before) => Self::Failed,
             (Fault::Lost(_), Stage::Running) => Self::Unknown,
@@ -88,7 +88,8 @@ impl ExitCode {
             | ErrorKind::Missing
             | ErrorKind::Conflict
             | ErrorKind::Duplicate
-            | ErrorKind::Data => Self::Refused,
+            | ErrorKind::Data
+            | ErrorKind::Full => Self::Refused,
             ErrorKind::Lost | ErrorKind::Other => Self::Failed,
         }
     }

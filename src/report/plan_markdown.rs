@@ -36,7 +36,7 @@ pub fn plan_markdown(sheet: &PlanSheet<'_>, notes: &[String]) -> String {
     }
     if let Some(plan) = &decision.plan {
         parts.push(titled("Steps", &steps(plan)));
-        let rows = estimate_rows(plan).map(|(label, text)| vec![label.to_owned(), text]);
+        let rows = estimate_rows(plan, facts).map(|(label, text)| vec![label.to_owned(), text]);
         parts.push(titled("Estimates", &table(&["what", "how much"], &rows)));
         let known: Vec<Reason> = plan.warnings.iter().filter(|reason| !about_trial(reason)).cloned().collect();
         if !known.is_empty() {

@@ -43,7 +43,7 @@ pub fn plan_text(sheet: &PlanSheet<'_>, style: &Style) -> String {
             Work::Copy(spec) | Work::Stream(spec) => titled(style, "Copy", &copy(spec, &sheet.facts.table, style)),
             Work::Direct(spec) | Work::Rolling(spec) => titled(style, "Change", &direct(spec, style)),
         });
-        parts.push(titled(style, "Estimates", &estimates(plan, style)));
+        parts.push(titled(style, "Estimates", &estimates(plan, sheet.facts, style)));
         if !plan.warnings.is_empty() {
             parts.push(titled(style, "Good to know", &reasons(&plan.warnings, Role::Warn, style)));
         }
@@ -399,13 +399,13 @@ fn about(estimated: u64) -> String {
     if estimated == 0 { seconds(0) } else { format!("about {}", seconds(estimated)) }
 }
 
-fn estimates(plan: &Plan, style: &Style) -> String {
-    let rows = estimate_rows(plan).into_iter();
+fn estimates(plan: &Plan, facts: &Facts, style: &Style) -> String {
+    let rows = estimate_rows(plan, facts).into_iter();
     style.list(rows.map(|(label, text)| vec![(Role::Dim, label.to_owned()), (Role::Plain, text)]).collect())
 }
 
 /// What the change takes, and how that was found out.
-pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
+pub(super) fn estimate_rows(plan: &Plan, facts: &Facts) -> [(&'static str, String); 6] {
     let estimate = &plan.estimate;
     let binlog = match estimate.binlog_bytes {
         0 => "none".to_owned(),
@@ -427,11 +427,30 @@ pub(super) fn estimate_rows(plan: &Plan) -> [(&'static str, String); 6] {
     [
         ("Rows", format!("about {}", count(estimate.rows))),
         ("Time", time),
-        ("Disk", disk),
+        ("Disk", disk + &free(facts, estimate.extra_disk_bytes)),
         ("Binlog", binlog),
         ("Longest stall", format!("about {} ms", count(estimate.stall_ms))),
         ("Basis", estimate.basis.clone()),
     ]
+}
+
+/// What is free for it, where that is known.
+fn free(facts: &Facts, needed: u64) -> String {
+    if needed == 0 {
+        return String::new();
+    }
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for node in &facts.nodes {
+        let seen = node.disk.as_ref().map_or_else(|| "not known".to_owned(), |disk| bytes(disk.free_bytes));
+        match groups.iter_mut().find(|(known, _)| *known == seen) {
+            Some((_, names)) => names.push(&node.name),
+            None => groups.push((seen, vec![&node.name])),
+        }
+    }
+    let told: Vec<String> = groups.iter().map(|(seen, names)| format!("{seen} on {}", list(names))).collect();
+    let unknown = facts.nodes.iter().any(|node| node.disk.is_none() && node.flavour == Flavour::MariaDb);
+    let remedy = if unknown && facts.assumed.is_empty() { " (INSTALL SONAME 'disks' lets it be seen)" } else { "" };
+    format!("; free: {}{remedy}", told.join(", "))
 }
 
 fn sql(plan: &Plan, statements: &dyn Fn(&Step) -> Vec<String>, style: &Style) -> String {

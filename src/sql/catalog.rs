@@ -12,6 +12,7 @@ const VARIABLES: &[&str] = &[
     "binlog_format",
     "binlog_row_image",
     "binlog_row_value_options",
+    "binlog_space_limit",
     "character_set_server",
     "collation_server",
     "default_storage_engine",
@@ -26,6 +27,7 @@ const VARIABLES: &[&str] = &[
     "innodb_autoinc_lock_mode",
     "innodb_instant_alter_column_allowed",
     "innodb_default_row_format",
+    "innodb_file_per_table",
     "innodb_lock_wait_timeout",
     "innodb_page_size",
     "innodb_read_only",
@@ -37,6 +39,7 @@ const VARIABLES: &[&str] = &[
     "log_slave_updates",
     "lower_case_table_names",
     "max_allowed_packet",
+    "max_binlog_total_size",
     "max_statement_time",
     "old_mode",
     "partial_revokes",
@@ -71,6 +74,7 @@ const VARIABLES: &[&str] = &[
     "wsrep_auto_increment_control",
     "wsrep_causal_reads",
     "wsrep_certify_nonpk",
+    "wsrep_cluster_address",
     "wsrep_convert_lock_to_trx",
     "wsrep_desync",
     "wsrep_gtid_mode",
@@ -95,6 +99,20 @@ const VARIABLES: &[&str] = &[
     "wsrep_sync_wait",
     "wsrep_trx_fragment_size",
 ];
+
+/// Where the server keeps things: data directory, the binlog's path without its number (empty without one), the file with its
+/// process number, its machine's name.
+#[must_use]
+pub fn places() -> Sql {
+    Sql::new("SELECT @@datadir, IF(@@log_bin, @@log_bin_basename, ''), @@pid_file, @@hostname")
+}
+
+/// File systems by MariaDB's plugin DISKS: path and free bytes. Without the plugin there is no such table; without the right
+/// FILE it is empty.
+#[must_use]
+pub fn disks() -> Sql {
+    Sql::new("SELECT path, available * 1024 FROM information_schema.disks")
+}
 
 /// Global variables. `SHOW`, not `SELECT`: a Galera node that is not ready answers only the former.
 #[must_use]

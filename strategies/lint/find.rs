@@ -50,7 +50,9 @@ pub fn find(facts: &Facts, alter: &Alter, wishes: &Options) -> Lints {
     let Some(change) = Change::of(facts, alter, wishes.target.as_ref()) else { return Lints::default() };
     let all = RULES.iter().flat_map(|rule| rule(&change));
     let (allowed, found): (Vec<Reason>, Vec<Reason>) = all.partition(|reason| wishes.allow.contains(&reason.code));
-    let idle = wishes.allow.iter().filter(|code| !allowed.iter().any(|reason| reason.code == **code));
+    // Whether a plan fits on the disks is looked at where there is one.
+    let asked = wishes.allow.iter().filter(|code| **code != Code::DiskSpace);
+    let idle = asked.filter(|code| !allowed.iter().any(|reason| reason.code == **code));
     let idle = idle.map(|code| idle_permission(*code)).collect();
     Lints { found, allowed, idle }
 }
@@ -70,12 +72,12 @@ pub fn denied(lint: &Reason) -> Reason {
     Reason { remedy, ..lint.clone() }
 }
 
-/// The code of a lint, by the word that a user writes.
+/// The code of a lint, or of another guess that a user may know better, by the word that the user writes.
 ///
 /// # Errors
 /// A sentence with the codes that there are.
 pub fn code(text: &str) -> Result<Code, String> {
-    let mut lints = Code::ALL.iter().filter(|code| code.is_lint());
+    let mut lints = Code::ALL.iter().filter(|code| code.is_lint()).chain(&[Code::DiskSpace]);
     lints.clone().find(|code| code.as_str() == text).copied().ok_or_else(|| {
         let all: Vec<&str> = lints.by_ref().map(|code| code.as_str()).collect();
         format!("no lint is called '{text}'; there are {}", all.join(", "))

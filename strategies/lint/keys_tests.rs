@@ -204,12 +204,11 @@ fn what_is_allowed_is_counted_and_what_is_idle_is_told() {
 #[test]
 fn codes_are_known_by_name() {
     assert_eq!(code("lint-column-rename"), Ok(Code::LintColumnRename));
+    assert_eq!(code("disk-space"), Ok(Code::DiskSpace));
     for unknown in ["lint-nothing", "drop-and-add", "", "column-rename"] {
         let error = code(unknown).unwrap_err();
-        assert!(
-            error.starts_with(&format!("no lint is called '{unknown}'; there are lint-implicit-default, ")),
-            "{error}"
-        );
-        assert!(!error.contains("drop-and-add,"), "only lints: {error}");
+        assert!(error.starts_with(&format!("no lint is called '{unknown}'; there are ")), "{error}");
+        assert!(error.contains("lint-implicit-default, "), "{error}");
+        assert!(!error.contains("drop-and-add,"), "only what may be allowed so: {error}");
     }
 }

@@ -20,7 +20,7 @@ mod names;
 mod ranges;
 mod reserved;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod words;
 mod written;
 

@@ -80,7 +80,8 @@ impl Sample {
     }
 }
 
-fn node(flavour: Flavour, version: Version) -> Node {
+/// A server of which nothing is known but that.
+pub(crate) fn node(flavour: Flavour, version: Version) -> Node {
     Node {
         name: "n1".into(),
         address: "n1:3306".into(),
@@ -99,6 +100,8 @@ fn node(flavour: Flavour, version: Version) -> Node {
         open_transactions: Vec::new(),
         non_blocking: false,
         binlog: None,
+        disk: None,
+        binlog_disk: None,
     }
 }
 

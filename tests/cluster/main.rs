@@ -12,10 +12,13 @@ mod support;
 
 mod archive_figures;
 mod archive_files;
+mod bad_input_alone;
 mod bad_input_change;
 mod bad_input_cluster;
 mod bad_input_connect;
+mod bad_input_disk;
 mod bad_input_job;
+mod bad_input_matrix;
 mod bad_input_names;
 mod boundaries;
 mod check;

@@ -54,8 +54,13 @@ fn lasting(test: &TestCluster, ran: &Ran) -> String {
     text.lines().map(|line| anonymous(line).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// A cluster's number and view change with every start.
+/// A cluster's number and view change with every start, and what is free with every machine.
 fn anonymous(line: &str) -> String {
+    if let Some((before, after)) = line.split_once("; free: ")
+        && let Some((_, nodes)) = after.split_once(" on n1")
+    {
+        return format!("{before}; free: 200 GiB on n1{nodes}");
+    }
     match (line.split_once("Galera cluster "), line.rsplit_once(", ")) {
         (Some((before, _)), Some((_, members))) => format!("{before}Galera cluster, {members}"),
         _ => line.to_owned(),

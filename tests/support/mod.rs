@@ -16,6 +16,7 @@ mod mysql;
 mod newer;
 mod plain;
 mod program;
+mod pulse;
 mod rough;
 mod traces;
 
@@ -26,4 +27,5 @@ pub use mysql::{MysqlPrimary, TestMysql, mysql, mysql_spec};
 pub use newer::Newer;
 pub use plain::{PlainConnect, PlainServer};
 pub use program::{Call, Ended, job_on, resume, tell};
+pub use pulse::{Beat, Pulse};
 pub use rough::{Done, RoughWriters};

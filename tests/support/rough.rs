@@ -279,7 +279,12 @@ impl Writer {
                 self.session = None;
                 lost
             }
-            ErrorKind::Duplicate | ErrorKind::Missing | ErrorKind::Data | ErrorKind::Denied | ErrorKind::Other => {
+            ErrorKind::Duplicate
+            | ErrorKind::Missing
+            | ErrorKind::Data
+            | ErrorKind::Denied
+            | ErrorKind::Full
+            | ErrorKind::Other => {
                 self.done.surprises.push(format!("{error}: {}", sql.as_str()));
                 Ending::Never
             }

@@ -46,6 +46,8 @@ fn watched(name: &str) -> Watched {
         open_transactions: Vec::new(),
         non_blocking: false,
         binlog: None,
+        disk: None,
+        binlog_disk: None,
     };
     Watched::of(&Member { server: Arc::new(Nowhere), node })
 }

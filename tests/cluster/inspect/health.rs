@@ -30,7 +30,9 @@ async fn watch(expectation: Expectation, limits: Limits) -> NodeWatch {
 fn code(fault: Fault) -> ReasonCode {
     match fault {
         Fault::Refused(reason) => reason.code,
-        other @ (Fault::Busy(_) | Fault::Lost(_) | Fault::Rows { .. } | Fault::Failed(_)) => panic!("{other:?}"),
+        other @ (Fault::Busy(_) | Fault::Lost(_) | Fault::Rows { .. } | Fault::Full(_) | Fault::Failed(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
