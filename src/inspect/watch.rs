@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use driftless_strategies::TableName;
 use driftless_strategies::facts::{Node, Topology};
-use driftless_strategies::verdict::Reason;
+use driftless_strategies::verdict::{Reason, ReasonCode};
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, RwLock};
 
@@ -303,9 +303,17 @@ impl Watched {
             Ask::Committed => {
                 let status = pairs(&session.query(&catalog::wsrep_last_committed()).await?);
                 let number = status.get("wsrep_last_committed").and_then(|number| number.parse().ok());
-                let nothing = || Fault::Failed(format!("{} does not say how far it is", self.node.name));
-                number.map(Answer::Committed).ok_or_else(nothing)
+                number.map(Answer::Committed).ok_or_else(|| gone(&self.node.name))
             }
         }
     }
+}
+
+/// A node that answers and has no number has left the cluster, and does not come back by itself.
+fn gone(name: &str) -> Fault {
+    Fault::Refused(Box::new(Reason::new(
+        ReasonCode::NodeUnfit,
+        format!("{name} runs, and has left the cluster"),
+        format!("look into the error log of {name} and start it anew; it may need a state transfer"),
+    )))
 }
