@@ -14,7 +14,7 @@ use crate::support::PlainServer;
 
 const LIMIT: Duration = Duration::from_secs(400);
 /// Attempts that a node disturbs.
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 4;
 /// Later attempts until one switches.
 const ATTEMPTS: usize = 12;
 
