@@ -54,7 +54,7 @@ async fn no_acknowledged_write_is_lost_over_many_switches() {
     let (alone, bed) = bed(0xfe_0001).await;
     let work = async {
         for mode in [Mode::Autocommit, Mode::Transactions] {
-            let writers = Writers::start(&bed, &[0, 1, 2], 3, mode);
+            let writers = Writers::start(&bed, &[0, 1, 2], 3, mode).await;
             writers.more(50).await;
             let (mut switched, mut not) = (0, Vec::new());
             while switched < 10 && not.len() < 10 {

@@ -23,7 +23,7 @@ async fn what_a_failed_fence_left_opens_no_later_one() {
     let (alone, bed) = bed(0xfe_0021).await;
     let cluster = alone.test.cluster();
     let work = async {
-        let writers = Writers::start(&bed, &[0, 1, 2], 3, Mode::Transactions);
+        let writers = Writers::start(&bed, &[0, 1, 2], 3, Mode::Transactions).await;
         writers.more(50).await;
         let mut disturbed = 0;
         for round in 0..ROUNDS {

@@ -173,7 +173,7 @@ async fn a_process_killed_anywhere_leaves_a_table_that_opens() {
     let work = async {
         let ports: Vec<String> = bed.ports.iter().map(ToString::to_string).collect();
         let told = format!("{} {}", bed.spec.source.schema, ports.join(" "));
-        let writers = Writers::start(&bed, &[0, 1, 2], 1, Mode::Transactions);
+        let writers = Writers::start(&bed, &[0, 1, 2], 1, Mode::Transactions).await;
         // The step at which it dies, and how long after the step began.
         let points = [
             ("ready", 3),

@@ -39,7 +39,7 @@ async fn mariadb(job: u64, replicas: usize) -> (Cluster, Bed) {
 
 /// Many switches under load; nothing acknowledged is lost, and no writer sees an error.
 async fn many(bed: &Bed, mode: Mode) {
-    let writers = Writers::start(bed, &[0], 6, mode);
+    let writers = Writers::start(bed, &[0], 6, mode).await;
     writers.more(50).await;
     let (mut switched, mut not) = (0, Vec::new());
     while switched < SWITCHES && not.len() < 20 {
@@ -146,7 +146,7 @@ async fn ended_anywhere(bed: &Bed) {
     for millis in [5, 15, 25, 35, 45, 55, 70, 85, 100, 120, 140, 170, 200, 250, 300, 400, 600] {
         bed.shadow().await;
         let cutover = bed.cutover(1).await;
-        let writers = Writers::start(bed, &[0], 4, Mode::Autocommit);
+        let writers = Writers::start(bed, &[0], 4, Mode::Autocommit).await;
         writers.more(8).await;
         let work = async {
             let closed = cutover.close(WORK).await?;

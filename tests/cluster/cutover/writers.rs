@@ -42,8 +42,16 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// `each` writers on every server of the bed.
-    pub(super) fn start(bed: &Bed, nodes: &[usize], each: u64, mode: Mode) -> Self {
+    /// `each` writers on every server of the bed, once each of these has the rows that they begin with: a DELETE that comes
+    /// before its row does nothing.
+    pub(super) async fn start(bed: &Bed, nodes: &[usize], each: u64, mode: Mode) -> Self {
+        let there = format!("SELECT COUNT(*), SUM(v), MAX(id) FROM {}", bed.source());
+        let wanted = [ROWS.to_string(), "0".to_owned(), ROWS.to_string()];
+        for node in nodes {
+            while bed.plain(*node).run(&[&there]).await.concat() != wanted {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut tasks = JoinSet::new();
         let count = each * u64::try_from(nodes.len()).unwrap();
