@@ -18,12 +18,7 @@ impl Strategy for BinlogStream {
     }
 
     fn judge(&self, facts: &Facts, alter: &Alter, wishes: &Options) -> Result<Fit, Vec<Reason>> {
-        let mut reasons = Vec::new();
-        if let Some(node) = facts.nodes.first() {
-            reasons.extend(settings(node, facts));
-            reasons.extend(filters(node, facts));
-            reasons.extend(privileges(node));
-        }
+        let mut reasons = unreadable(facts);
         reasons.extend(old_times(facts));
         let (copy, mut remarks) = judge_copy(facts, alter, wishes, By::Stream, reasons)?;
         if wishes.force != Some(StrategyName::BinlogStream) {
@@ -39,6 +34,13 @@ impl Strategy for BinlogStream {
     fn plan(&self, fit: &Fit, facts: &Facts, alter: &Alter, wishes: &Options) -> Draft {
         fit.work.copy().map_or_else(Draft::default, |copy| copy_steps::draft(facts, copy, alter, wishes, By::Stream))
     }
+}
+
+/// Why the first node's binlog does not tell every change, or not to this user.
+#[must_use]
+pub fn unreadable(facts: &Facts) -> Vec<Reason> {
+    let Some(node) = facts.nodes.first() else { return Vec::new() };
+    [settings(node, facts), filters(node, facts), privileges(node)].into_iter().flatten().collect()
 }
 
 /// Shortest time for which a binlog should be kept, seconds: a job that stopped longer ago begins again.

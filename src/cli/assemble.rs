@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_strategies::facts::Node;
+use driftless_strategies::facts::{Facts, Node};
 use driftless_strategies::plan::Step;
-use driftless_strategies::{Alter, CopySpec, Plan, ReasonCode, TableShape, Topology, Work, trigger_copy};
+use driftless_strategies::{
+    Alter, CopySpec, Plan, Reason, ReasonCode, TableShape, Topology, Work, binlog_stream, trigger_copy,
+};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -189,6 +191,20 @@ pub(super) fn engine(
         respec: respec(plan.clone(), parts.source.clone(), parts.alter.clone()),
     };
     Ok(Engine::new(ports, options(parts, plan), entry.job, parts.stop.clone()))
+}
+
+/// Refuses to go on with a followed job through a node whose binlog does not hold every change, or while a member is out of
+/// reach: the job may have been begun elsewhere.
+pub(super) fn readable(plan: &Plan, facts: &Facts) -> Result<(), CliError> {
+    if !matches!(plan.work, Work::Stream(_)) {
+        return Ok(());
+    }
+    let unreached = facts.unreached.iter().map(|member| {
+        let remedy = "bring it back, or name its address with --node; then resume";
+        Reason::new(ReasonCode::NodeUnreached, member.clone(), remedy)
+    });
+    let reasons: Vec<Reason> = binlog_stream::unreadable(facts).into_iter().chain(unreached).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(CliError::Refused(reasons)) }
 }
 
 /// The shape whose rows the binlog holds: after the switch that table is the retired one.

@@ -155,6 +155,8 @@ async fn resume(
     };
     let store = JournalStore::new(Arc::clone(&first.server));
     let entry = control::find(&store, job).await?;
+    // A younger version may need tables that the job's own did not make.
+    store.prepare().await?;
     if entry.job.phase.over() {
         return Err(CliError::Usage(format!("job {} is over", entry.job.id), "see `driftless status --all`".into()));
     }
@@ -164,6 +166,7 @@ async fn resume(
     let alter = ddl::parse_alter_in(&plan.alter, &plan.table.schema, flavour, version)?;
     let limits = inspect::Limits { old_transaction: args.change.max_transaction_age };
     let facts = inspect::inspect(&discovered, &plan.table, None, &limits).await?;
+    assemble::readable(plan, &facts)?;
     let front = Front::of(&args.proxy, &args.connect, &discovered)?;
     let source = assemble::followed(first, &entry.job, facts.table).await?;
     let entry = control::claim(&store, &entry, &owner()).await?;
@@ -355,6 +358,12 @@ pub(super) fn ended(ending: &Ending, job: &Job) -> (ExitCode, Event) {
             format!("{} [{}]; {table} is as it was, nothing is left of the job", reason.what, reason.code.as_str()),
             reason.remedy.clone(),
             rows.clone(),
+        ),
+        Ending::Different { differences } if job.phase.over() => (
+            ExitCode::Differences,
+            format!("{table} is changed, and not proven equal"),
+            format!("compare it with {}, which is kept, before you drop that", job.plan.table.retired()),
+            differences.clone(),
         ),
         Ending::Different { differences } => (
             ExitCode::Differences,

@@ -13,7 +13,8 @@ use driftless_strategies::verdict::ReasonCode;
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
 use crate::ports::journal::JobId;
-use crate::ports::server::ServerError;
+use crate::ports::server::{ErrorKind, ServerError};
+use crate::sql::copy::transaction;
 use crate::sql::sync;
 
 /// Slots of one process.
@@ -61,14 +62,38 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Marks the transaction that is open on the session; a new slot is made before it. To be called first in it.
-    pub(super) async fn mark(&mut self, session: &mut KeptSession, job: &JobId, slots: &Slots) -> Result<(), Unmarked> {
-        let number = self.number.take().unwrap_or_else(|| slots.next.fetch_add(1, Ordering::Relaxed));
-        let marked = session.write(&sync::mark(job, number, slots.token)).await?.affected == 1;
-        if !marked && session.write(&sync::open_slot(job, number, slots.token)).await?.affected != 1 {
+    /// Makes the slot, when there is none yet, in a transaction of its own that changes the job's row too: who takes the job
+    /// over changes that first, so that a slot which is made later fails its certification. To be called before the
+    /// transaction that it marks.
+    pub(super) async fn open(&mut self, session: &mut KeptSession, job: &JobId, slots: &Slots) -> Result<(), Unmarked> {
+        if self.number.is_some() {
+            return Ok(());
+        }
+        let number = slots.next.fetch_add(1, Ordering::Relaxed);
+        session.write(&transaction::start()).await?;
+        let held = session.write(&sync::hold_job(job, slots.token)).await?.affected == 1;
+        if !held || session.write(&sync::open_slot(job, number, slots.token)).await?.affected != 1 {
             return Err(Unmarked::Deposed);
         }
+        session.write(&transaction::commit()).await?;
         self.number = Some(number);
         Ok(())
+    }
+
+    /// Marks the transaction that is open on the session. To be called first in it.
+    pub(super) async fn mark(&mut self, session: &mut KeptSession, job: &JobId, slots: &Slots) -> Result<(), Unmarked> {
+        if let Some(number) = self.number
+            && session.write(&sync::mark(job, number, slots.token)).await?.affected == 1
+        {
+            return Ok(());
+        }
+        // Deleted, by whoever has the job now: `open` asks.
+        self.number = None;
+        Err(Unmarked::Server(ServerError {
+            node: session.address().to_owned(),
+            code: 0,
+            message: "the slot of this connection is closed".into(),
+            kind: ErrorKind::Conflict,
+        }))
     }
 }

@@ -35,6 +35,9 @@ impl RowSyncer {
             self.session.write(&transaction::row_lock_wait(seconds)).await?;
             self.waits = Some(seconds);
         }
+        if let Kept::ByStream(slots) = &self.setting.kept {
+            self.slot.open(&mut self.session, &self.setting.job, slots).await?;
+        }
         self.session.write(&transaction::start()).await?;
         if let Kept::ByStream(slots) = &self.setting.kept {
             self.slot.mark(&mut self.session, &self.setting.job, slots).await?;

@@ -47,6 +47,9 @@ impl Worker {
 
     /// Everything before COMMIT: whatever fails here has not happened.
     async fn insert(&mut self, chunk: &Chunk) -> Result<u64, Failure> {
+        if let Kept::ByStream(slots) = &self.setting.kept {
+            self.slot.open(&mut self.session, &self.setting.job, slots).await?;
+        }
         self.session.write(&transaction::start()).await?;
         if let Kept::ByStream(slots) = &self.setting.kept {
             self.slot.mark(&mut self.session, &self.setting.job, slots).await?;

@@ -48,9 +48,12 @@ impl Fence {
     async fn prepare(&self, work: Duration) -> Result<Shut, Fault> {
         let ground = &self.ground;
         ground.nodes.fit(Phase::Switching).await?;
-        if let Err(Fault::Failed(_)) = ground.clear().await {
-            self.reopen().await?;
-            ground.clear().await?;
+        match ground.clear().await {
+            Err(Fault::Failed(_)) => {
+                self.reopen().await?;
+                ground.clear().await?;
+            }
+            clear => clear?,
         }
         let generation = ground.generation().await?;
         let mut session = ordered::connect(ground.objects.copying()?, ground.site().lock_wait).await?;

@@ -13,7 +13,7 @@ use super::keeping::backoff;
 use super::run::Engine;
 use crate::error::{Fault, Remedy};
 use crate::ports::changes::{Change, Changes, Position, StreamError};
-use crate::ports::journal::Phase;
+use crate::ports::journal::{Mark, Phase};
 use crate::ports::objects::Keep;
 use crate::ports::rows::Bound;
 use crate::sql::meaning::Meaning;
@@ -39,7 +39,7 @@ pub(super) async fn nothing_slipped(engine: &mut Engine) -> Result<(), Ending> {
         }
         Err(fault) => unproven(&fault.to_string()),
     };
-    Err(kept(engine, &what))
+    Err(kept(engine, what).await)
 }
 
 /// The same for a switch whose process did not live to look.
@@ -47,26 +47,38 @@ pub(super) async fn nothing_slipped_before_the_crash(engine: &mut Engine) -> Res
     let at = Phase::Switching;
     let Some(follow) = engine.ports.follow.clone() else { return Ok(()) };
     let what = match marked(engine).await.map_err(|fault| Ending::of(fault, at))? {
-        None if engine.job.keep == Keep::Keep => return Ok(()),
+        Some(Mark::Unproven(what)) => {
+            engine.unproven = Some(what);
+            return Ok(());
+        }
         None => unproven("the journal does not say up to where it was read"),
-        Some(place) => match late_writes(engine, &follow, &place).await {
+        Some(Mark::Upto(place)) => match late_writes(engine, &follow, &place).await {
             Ok(late) if late.is_empty() => return Ok(()),
             Ok(late) => written_late(&late),
             // Nothing is decided: the next resume looks again.
-            Err(_) if engine.stop.is_cancelled() => {
-                return Err(Ending::Stopped { phase: at, why: engine.stop_reason() });
+            Err(fault @ (Fault::Busy(_) | Fault::Lost(_))) => {
+                return Err(Ending::Stopped { phase: at, why: unproven(&fault.to_string()) });
             }
             Err(fault) => unproven(&fault.to_string()),
         },
     };
-    let ending = kept(engine, &what);
-    // What was found is said once; the next resume finishes the job, with the retired table.
-    engine.save().await.map_err(|fault| Ending::of(fault, at))?;
-    engine.ports.journal.mark(None).await.map_err(|fault| Ending::of(fault, at))?;
-    Err(ending)
+    Err(kept(engine, what).await)
 }
 
-async fn marked(engine: &Engine) -> Result<Option<Position>, Fault> {
+/// For a job that is almost over: whether an earlier process had found something.
+pub(super) async fn found_before(engine: &mut Engine) -> Result<(), Ending> {
+    if engine.ports.follow.is_none() {
+        return Ok(());
+    }
+    let mark = marked(engine).await.map_err(|fault| Ending::of(fault, Phase::Finishing))?;
+    engine.unproven = match mark {
+        Some(Mark::Unproven(what)) => Some(what),
+        Some(Mark::Upto(_)) | None => None,
+    };
+    Ok(())
+}
+
+async fn marked(engine: &Engine) -> Result<Option<Mark>, Fault> {
     let mut attempt = 0;
     loop {
         match engine.ports.journal.marked().await {
@@ -146,9 +158,16 @@ fn unproven(why: &str) -> String {
     format!("it could not be proven from the binlog that nothing was written while the names were switched: {why}")
 }
 
-/// What shows it must not be dropped, by a resume neither.
-fn kept(engine: &mut Engine, what: &str) -> Ending {
+/// What shows it must not be dropped, by a resume neither; and the journal says so until the job is over.
+async fn kept(engine: &mut Engine, what: String) -> Ending {
     engine.job.keep = Keep::Keep;
-    let what = format!("{what}; the retired table is kept, compare the two");
-    Ending::Failed { phase: Phase::Switching, what }
+    // First that, because a mark alone keeps nothing.
+    let stored = match engine.save().await {
+        Ok(()) => engine.ports.journal.mark(&Mark::Unproven(what.clone())).await,
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = stored {
+        tracing::warn!(%fault, "the journal does not know yet what was found; a resume finds it again");
+    }
+    Ending::Failed { phase: Phase::Switching, what: format!("{what}; the retired table is kept, compare the two") }
 }

@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::altering::{Altering, Limits, Ports};
 use super::ending::Ending;
 use crate::error::Fault;
-use crate::ports::changes::Position;
 use crate::ports::clock::Clock;
 use crate::ports::direct::{Direct, Sight, Sighting};
-use crate::ports::journal::{Job, JobId, Journal, Phase, Watermark, Wishes};
+use crate::ports::journal::{Job, JobId, Journal, Mark, Phase, Watermark, Wishes};
 use crate::ports::nodes::Nodes;
 use crate::ports::objects::Keep;
 use crate::ports::pace::{Gate, Pace};
@@ -177,10 +176,10 @@ impl Journal for World {
     async fn forget_chunks(&self) -> Result<(), Fault> {
         Ok(())
     }
-    async fn mark(&self, _: Option<&Position>) -> Result<(), Fault> {
+    async fn mark(&self, _: &Mark) -> Result<(), Fault> {
         Ok(())
     }
-    async fn marked(&self) -> Result<Option<Position>, Fault> {
+    async fn marked(&self) -> Result<Option<Mark>, Fault> {
         Ok(None)
     }
     async fn beat(&self) -> Result<Wishes, Fault> {

@@ -12,7 +12,7 @@ use super::run::Engine;
 use super::verifying;
 use crate::error::Fault;
 use crate::ports::cutover::Closed;
-use crate::ports::journal::Phase;
+use crate::ports::journal::{Mark, Phase};
 use crate::ports::rows::Bound;
 
 /// What is done at most while writers are held: the last changes and their proof.
@@ -123,19 +123,21 @@ pub(super) async fn catch_up(engine: &mut Engine) -> Result<(), Fault> {
 async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Closed) -> Result<u64, Fault> {
     let left = |closed: &dyn Closed| {
         let left = closed.remaining().saturating_sub(FOR_RENAME);
-        if left.is_zero() {
-            Err(Fault::Busy("the last changes took longer than writers may be held".into()))
-        } else {
-            Ok(left)
-        }
+        if left.is_zero() { Err(too_long()) } else { Ok(left) }
     };
     follower.barrier(left(closed)?).await?;
     let (number, upto) = loop {
         while follower.unproven_len() > 0 {
-            different(proving::settle(follower, &mut engine.strikes, left(closed)?).await?)?;
+            let left = left(closed)?;
+            let settled = proving::settle(follower, &mut engine.strikes, left);
+            tokio::select! {
+                biased;
+                wrong = settled => different(wrong?)?,
+                () = engine.ports.clock.sleep(left) => return Err(too_long()),
+            }
         }
         // In this order: a change that the place is behind has its number, and a change that has its number is proven.
-        let (number, upto) = (follower.number(), follower.at());
+        let (number, upto) = (follower.number(), Mark::Upto(follower.at()));
         if follower.unproven_len() == 0 && follower.number() == number {
             break (number, upto);
         }
@@ -146,10 +148,14 @@ async fn finish(engine: &mut Engine, follower: &Follower, closed: &mut dyn Close
     let wait = left(closed)?;
     tokio::select! {
         biased;
-        marked = engine.ports.journal.mark(Some(&upto)) => marked?,
+        marked = engine.ports.journal.mark(&upto) => marked?,
         () = engine.ports.clock.sleep(wait) => return Err(Fault::Busy("the journal could not be written in time".into())),
     }
     Ok(number)
+}
+
+fn too_long() -> Fault {
+    Fault::Busy("the last changes took longer than writers may be held".into())
 }
 
 /// Lets writers in again after an attempt that did not switch, whatever it left. Best effort: the fence ends by

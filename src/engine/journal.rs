@@ -9,8 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::error::Fault;
 use crate::mysql::kept::KeptSession;
-use crate::ports::changes::Position;
-use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Movable, Phase, Watermark, Wishes};
+use crate::ports::journal::{JOURNAL_FORMAT, Job, JobId, Journal, Mark, Movable, Phase, Watermark, Wishes};
 use crate::ports::objects::Keep;
 use crate::ports::proxy::{Drains, Stand};
 use crate::ports::rows::Bound;
@@ -394,19 +393,15 @@ impl Journal for HeldJournal {
         Ok(())
     }
 
-    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault> {
-        let Some(upto) = upto else {
-            self.session.lock().await.write(&sql::forget_place(&self.id)).await?;
-            return Ok(());
-        };
-        let text = serde_json::to_string(upto)
+    async fn mark(&self, mark: &Mark) -> Result<(), Fault> {
+        let text = serde_json::to_string(mark)
             .map_err(|error| Fault::Failed(format!("failed to write a place of the binlog: {error}")))?;
         let row = sql::set_place(&self.id, self.token, &text);
         // A row that is replaced counts twice.
         if self.session.lock().await.write(&row).await?.affected > 0 { Ok(()) } else { Err(self.taken()) }
     }
 
-    async fn marked(&self) -> Result<Option<Position>, Fault> {
+    async fn marked(&self) -> Result<Option<Mark>, Fault> {
         let rows = match self.session.lock().await.read(&sql::place(&self.id)).await {
             Err(error) if error.kind == ErrorKind::Missing => return Ok(None),
             rows => rows?,

@@ -40,6 +40,7 @@ impl Keeper {
             Ending::Done | Ending::Undone | Ending::Again => String::new(),
             Ending::Stopped { why, .. } => why.clone(),
             Ending::Refused { reason, .. } => reason.what.clone(),
+            Ending::Different { differences } if job.phase.over() => differences.join("; "),
             Ending::Different { differences } => format!("{} rows differ", differences.len()),
             Ending::Drifted { what, nodes } => format!("{what}: {}", nodes.join("; ")),
             Ending::Unknown { what, .. } | Ending::Failed { what, .. } => what.clone(),

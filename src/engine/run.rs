@@ -94,6 +94,8 @@ pub struct Engine {
     pub(super) follower: Option<Arc<Follower>>,
     /// Rows that differed without a change, since the comparison.
     pub(super) strikes: Strikes,
+    /// Why the new table is not proven equal, when an earlier process has told so.
+    pub(super) unproven: Option<String>,
     /// The number of the last change before the names were switched.
     pub(super) last_change: Option<u64>,
     pub(super) wishes: tokio::sync::watch::Receiver<Wishes>,
@@ -116,6 +118,7 @@ impl Engine {
             generation: None,
             follower: None,
             strikes: Strikes::default(),
+            unproven: None,
             last_change: None,
             wishes,
             wishes_in,
@@ -186,6 +189,8 @@ impl Engine {
             Ok(next) => {
                 if next == Phase::Finishing && at != next {
                     afterwards::nothing_slipped_before_the_crash(self).await?;
+                } else if next == Phase::Finishing {
+                    afterwards::found_before(self).await?;
                 }
                 self.job.phase = next;
                 Ok(())
@@ -228,7 +233,12 @@ impl Engine {
             }
             self.event(&Event::Entered { phase: at });
             match at {
-                Phase::Done => return Ending::Done,
+                Phase::Done => {
+                    return match self.unproven.take() {
+                        None => Ending::Done,
+                        Some(what) => Ending::Different { differences: vec![what] },
+                    };
+                }
                 Phase::Undone => return Ending::Undone,
                 Phase::Planned
                 | Phase::Shadowing

@@ -241,6 +241,11 @@ pub(super) async fn undo(engine: &mut Engine) -> Result<(), Ending> {
     if !phase::undoable(Phase::Switching, &standing) {
         return Err(Ending::Failed { phase: at, what: "the names are switched already: it can't be undone".into() });
     }
+    if !standing.source && standing.retired {
+        let what = "the table is gone and the retired one is there, as half a RENAME leaves them; nothing is dropped: RENAME the \
+                    retired table back by hand, then abort again";
+        return Err(Ending::Failed { phase: at, what: what.into() });
+    }
     if let Some(follow) = engine.ports.follow.clone() {
         engine.ordered(at, "letting writers in again", Guard::None, || follow.cutover.reopen()).await?;
     }

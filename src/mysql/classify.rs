@@ -135,11 +135,14 @@ const NO_ROOM: [&str; 4] = ["no space left on device", "got error 28 ", "errno: 
 #[must_use]
 pub fn classify(code: u16, message: &str) -> ErrorKind {
     let text = message.to_ascii_lowercase();
-    if NO_ROOM.iter().any(|words| text.contains(words)) {
+    let known = TABLE.iter().find(|(known, _, _)| *known == code).map(|(_, kind, _)| *kind);
+    // Answers about rows quote them, whatever they say.
+    let quotes = matches!(known, Some(ErrorKind::Duplicate | ErrorKind::Data | ErrorKind::Missing | ErrorKind::Denied));
+    if !quotes && NO_ROOM.iter().any(|words| text.contains(words)) {
         return ErrorKind::Full;
     }
-    if let Some((_, kind, _)) = TABLE.iter().find(|(known, _, _)| *known == code) {
-        return *kind;
+    if let Some(kind) = known {
+        return kind;
     }
     let worded = WORDED.iter().find(|(known, word, _, _)| *known == code && text.contains(word));
     worded.map_or(ErrorKind::Other, |(_, _, kind, _)| *kind)
@@ -194,6 +197,7 @@ mod tests {
             (1054, "Unknown column", Missing, Remedy::Stop, "column"),
             (1136, "Column count doesn't match value count", Other, Remedy::Stop, "built wrongly"),
             (1114, "The table 'x' is full", Full, Remedy::Stop, "no room"),
+            (1062, "Duplicate entry 'No space left on device' for key 'k'", Duplicate, Remedy::Stop, "a row says so"),
             (
                 1030,
                 "Got error 28 \"No space left on device\" from storage engine InnoDB",

@@ -124,6 +124,16 @@ pub struct Watermark {
     pub rows: u64,
 }
 
+/// What is known of the binlog around the RENAME of a followed job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Every change up to there is in the shadow; stored before the RENAME is sent.
+    Upto(Position),
+    /// Rows slipped through, or it can't be told: why. It was said, and the retired table is kept.
+    Unproven(String),
+}
+
 /// The journal of one job, held under a lease. Every write is refused when the lease is lost.
 #[async_trait::async_trait]
 pub trait Journal: Send + Sync {
@@ -137,16 +147,16 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `Busy` or `Failed`.
     async fn watermark(&self) -> Result<Watermark, Fault>;
-    /// Stores up to which place of a binlog every change is in the shadow: before the RENAME is sent. `None` forgets it.
+    /// Stores what is known of the binlog around the RENAME.
     ///
     /// # Errors
     /// As `save`.
-    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault>;
+    async fn mark(&self, mark: &Mark) -> Result<(), Fault>;
     /// What `mark` stored last.
     ///
     /// # Errors
     /// `Busy` or `Failed`.
-    async fn marked(&self) -> Result<Option<Position>, Fault>;
+    async fn marked(&self) -> Result<Option<Mark>, Fault>;
     /// Forgets all checkpoints, and the mark: the shadow is made anew, or all is done.
     ///
     /// # Errors

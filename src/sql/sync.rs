@@ -53,6 +53,15 @@ pub fn mark(job: &JobId, slot: u64, token: u64) -> Sql {
         .number(token)
 }
 
+/// Changes the job's row, for the holder of the lease only.
+#[must_use]
+pub fn hold_job(job: &JobId, token: u64) -> Sql {
+    Sql::new("UPDATE `driftless`.`job` SET beats = beats + 1 WHERE id = ")
+        .string(&job.0)
+        .text(" AND token = ")
+        .number(token)
+}
+
 /// Makes that row, for the holder of the lease only.
 #[must_use]
 pub fn open_slot(job: &JobId, slot: u64, token: u64) -> Sql {

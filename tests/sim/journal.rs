@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use driftless::error::Fault;
-use driftless::ports::changes::Position;
-use driftless::ports::journal::{Job, Journal, Phase, Watermark, Wishes};
+use driftless::ports::journal::{Job, Journal, Mark, Phase, Watermark, Wishes};
 use driftless_strategies::Reason;
 use driftless_strategies::verdict::ReasonCode;
 
@@ -180,12 +179,12 @@ impl Journal for SimJournal {
         .await
     }
 
-    async fn mark(&self, upto: Option<&Position>) -> Result<(), Fault> {
-        let upto = upto.cloned();
-        self.guarded("mark", move |row| Some(JobRow { mark: upto.clone(), ..row.clone() })).await
+    async fn mark(&self, mark: &Mark) -> Result<(), Fault> {
+        let mark = mark.clone();
+        self.guarded("mark", move |row| Some(JobRow { mark: Some(mark.clone()), ..row.clone() })).await
     }
 
-    async fn marked(&self) -> Result<Option<Position>, Fault> {
+    async fn marked(&self) -> Result<Option<Mark>, Fault> {
         self.process.reading("the mark").await?;
         Ok(self.process.world.state().cluster.nodes[HOME].store.job.mark.clone())
     }

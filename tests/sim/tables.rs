@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless::ports::changes::Position;
-use driftless::ports::journal::{Phase, Wishes};
+use driftless::ports::journal::{Mark, Phase, Wishes};
 use driftless::ports::objects::Keep;
 use driftless::ports::rows::Bound;
 use driftless::sql::triggers::Change;
@@ -90,8 +89,8 @@ pub(crate) struct JobRow {
     pub(crate) token: u64,
     pub(crate) lease_until: u64,
     pub(crate) wishes: Wishes,
-    /// Up to where in the binlog every change is in the shadow.
-    pub(crate) mark: Option<Position>,
+    /// What is known of the binlog around the RENAME.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// One change of a row, as it travels in a write-set.
