@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use driftless::demo::{STRIDE, load};
+use driftless::demo::{Cluster, Lines, STRIDE, Spec, load};
+use driftless_strategies::{Ident, TableName};
 
-use crate::support::{Call, Ended, TestCluster, job_on, resume, shared};
+use crate::support::{Call, Ended, PlainServer, TestCluster, bounded, job_on, resume, shared};
 
 const LIMIT: Duration = Duration::from_secs(150);
 const RUN: Duration = Duration::from_secs(60);
@@ -110,4 +111,36 @@ async fn whoever_resumes_behind_the_switch_proves_it_or_keeps_the_retired_table(
         }
     };
     test.bounded(LIMIT, work).await;
+}
+
+/// What another node writes to its binlog may be its own writes only: nobody goes on through it.
+#[tokio::test]
+async fn nobody_resumes_through_a_binlog_that_tells_half() {
+    let spec = Spec::galera(2).with(Lines::Node(1), "binlog_do_db=other");
+    let cluster = Cluster::start(spec).await.expect("start two nodes");
+    let nodes = cluster.nodes();
+    let work = async {
+        let (plain, other) = (PlainServer::new(nodes[0].port), PlainServer::new(nodes[1].port));
+        plain.run(&["CREATE SCHEMA s"]).await;
+        let table = TableName::new(Ident::new("s").unwrap(), Ident::new("orders").unwrap());
+        load(&plain, &table, 500).await.unwrap();
+        let (dir, name) = (tempfile::tempdir().unwrap(), table.to_string());
+        let file = dir.path().join("wait");
+        std::fs::write(&file, "").unwrap();
+        let more = ["--postpone-cutover-file", file.to_str().unwrap()];
+        let mut call = Call::by("binlog-stream", &nodes[0], &name, ALTER, &more);
+        assert!(call.event(|line| line["event"] == "held").await.is_some(), "it is held: {:?}", call.seen());
+        let job = job_on(&nodes[0], &name).await.expect("it runs");
+        call.kill9();
+        call.end(RUN).await;
+        let refused = resume(&nodes[1], &job, &[]).end(RUN).await;
+        let said = words(&refused);
+        assert_eq!(refused.code, Some(3), "{said} {}", refused.said);
+        assert!(said.contains("binlog_do_db = other") && said.contains("connect to"), "{said}");
+        let tables = other.run(&["SHOW TABLES FROM s"]).await.concat();
+        assert_eq!(tables, ["_orders_shadow", "orders"], "nothing was done");
+        let ended = resume(&nodes[0], &job, &[]).end(RUN).await;
+        assert_eq!(ended.code, Some(0), "{} {}", words(&ended), ended.said);
+    };
+    bounded(LIMIT, &nodes, work).await;
 }
