@@ -25,12 +25,16 @@ async fn what_a_failed_fence_left_opens_no_later_one() {
     let work = async {
         let writers = Writers::start(&bed, &[0, 1, 2], 3, Mode::Transactions).await;
         writers.more(50).await;
+        let standing = format!(
+            "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = '{}'",
+            bed.spec.source.schema.as_str()
+        );
         let mut disturbed = 0;
         for round in 0..ROUNDS {
             // Silent for longer than the look at all nodes may take, and for less than it is thrown out after.
             let node = 1 + usize::try_from(round % 2).unwrap();
             let silence = async {
-                tokio::time::sleep(Duration::from_millis(150 + 60 * round)).await;
+                while bed.plain(0).number(&standing).await == Some(0) {}
                 cluster.freeze(node);
                 tokio::time::sleep(Duration::from_millis(4_300)).await;
                 cluster.thaw(node);
