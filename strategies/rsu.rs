@@ -6,7 +6,7 @@ use crate::copy_steps;
 use crate::demand::{BYTES_PER_S, Demand, Order, ROWS_PER_S, demand, shown, size, work_ms};
 use crate::facts::{Facts, Node, Topology};
 use crate::in_place;
-use crate::online::Algorithm;
+use crate::online::Effort;
 use crate::plan::{Estimate, Step, StepCost, StrategyName, Work};
 use crate::row_events::{breaks, keys_only};
 use crate::verdict::{Reason, ReasonCode as Code};
@@ -80,7 +80,7 @@ impl Strategy for Rsu {
         let nodes = u64::try_from(facts.nodes.len()).unwrap_or(u64::MAX);
         let estimate = Estimate {
             rows: facts.load.rows,
-            extra_disk_bytes: if algorithm == Algorithm::Instant { 0 } else { size(facts) },
+            extra_disk_bytes: if demand.fastest.effort == Effort::Dictionary { 0 } else { size(facts) },
             binlog_bytes: 0,
             seconds: one_ms.saturating_mul(nodes).div_ceil(1000),
             stall_ms: steps.iter().map(|(_, cost)| cost.stall_ms).max().unwrap_or_default(),

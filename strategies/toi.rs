@@ -6,7 +6,7 @@ use crate::copy_steps;
 use crate::demand::{BYTES_PER_S, Demand, Order, ROWS_PER_S, demand, limit, shown, size, work_ms};
 use crate::facts::{Facts, Topology};
 use crate::in_place;
-use crate::online::Algorithm;
+use crate::online::{Algorithm, Effort};
 use crate::plan::{DirectSpec, Estimate, Step, StepCost, StrategyName, Work};
 use crate::verdict::{Reason, ReasonCode as Code};
 use crate::words::{bytes, count, list};
@@ -47,7 +47,7 @@ impl Strategy for Toi {
         let Ok(demand) = demand(facts, spec, alter, Order::Total) else { return Draft::default() };
         let stall_ms = stall_ms(facts, demand.fastest.algorithm);
         let steps = vec![(Step::Journal, copy_steps::journal(facts)), altering(facts, spec, alter, &demand)];
-        let extra = if demand.fastest.algorithm == Algorithm::Instant { 0 } else { size(facts) };
+        let extra = if demand.fastest.effort == Effort::Dictionary { 0 } else { size(facts) };
         let estimate = Estimate {
             rows: facts.load.rows,
             extra_disk_bytes: extra,

@@ -19,7 +19,7 @@ pub(crate) struct Space {
     pub(crate) binlog: Option<Disk>,
 }
 
-/// Asks the server, when it has MariaDB's plugin DISKS; else looks itself, when the server runs on this machine. What can't be
+/// Looks itself, when the server runs on this machine; else asks it, when it has MariaDB's plugin DISKS. What can't be
 /// known is `None`: a question that is not answered never stands in a plan's way.
 pub(crate) async fn space(
     session: &mut dyn Session,
@@ -34,7 +34,8 @@ pub(crate) async fn space(
         Flavour::MySql => Vec::new(),
     };
     let told: Vec<Disk> = told.iter().filter_map(disk).collect();
-    let here = told.is_empty() && is_here(&node.address, &places);
+    // The plugin leaves out file systems without a device, and what lies on them looks like a part of another.
+    let here = is_here(&node.address, &places);
     let find = |place: &Path| if here { seen(place) } else { holding(&told, place) };
     // Tables that share one file take what is free in it first, and nobody says how much that is.
     let shared = variables.get("innodb_file_per_table").is_some_and(|value| value == "OFF");
