@@ -395,3 +395,39 @@ async fn a_file_of_jobs_is_read_whole_and_each_is_tried() {
         "both",
     );
 }
+
+/// A node that can't apply a change of rows leaves the cluster: neither source nor destination may differ anywhere.
+#[tokio::test]
+async fn tables_that_differ_on_a_node_are_refused() {
+    let test = shared().await;
+    prepare(
+        &test,
+        &[
+            "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
+            "INSERT INTO t SELECT seq, 1 FROM seq_1_to_300",
+            "CREATE TABLE kept LIKE t",
+            "CREATE TABLE gone LIKE t",
+            "CREATE TABLE lone LIKE t",
+        ],
+    )
+    .await;
+    let (schema, apart) = (format!("USE {}", test.schema.quoted()), "SET SESSION wsrep_on = OFF");
+    test.plain(1).run(&[&schema, apart, "ALTER TABLE kept ADD UNIQUE KEY v (v)"]).await;
+    test.plain(2).run(&[&schema, apart, "DROP TABLE gone"]).await;
+    test.plain(2).run(&[&schema, apart, "DROP TABLE lone"]).await;
+    //  into     says
+    for (into, says) in [("kept", ["schema-drift", "otherwise than"]), ("gone", ["schema-drift", "has no such table"])]
+    {
+        archive(&test, into, &["--where", "1=1"]).await.must(3, &says, into);
+    }
+    let lone = test.table("lone").quoted();
+    let ran = on(&test, "purge", &["--yes", "--table", &lone, "--where", "1=1"]).await;
+    ran.must(3, &["schema-drift", "has no such table"], "the source");
+    assert_eq!(rows(&test, "t", "id").await.len(), 300, "nothing was deleted");
+    test.plain(1).run(&[&schema, apart, "DROP TABLE kept"]).await;
+    for (node, tables) in [(0, ["kept", "gone", "lone"].as_slice()), (1, &["gone", "lone"]), (2, &["kept"])] {
+        for table in tables {
+            test.plain(node).run(&[&schema, apart, &format!("DROP TABLE {table}")]).await;
+        }
+    }
+}
