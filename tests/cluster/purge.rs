@@ -431,3 +431,33 @@ async fn tables_that_differ_on_a_node_are_refused() {
         }
     }
 }
+
+/// An ALTER of the destination between two batches could make it take values otherwise than they are.
+#[tokio::test]
+async fn a_destination_that_is_altered_meanwhile_is_seen() {
+    let test = shared().await;
+    prepare(
+        &test,
+        &[
+            "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+            "INSERT INTO t SELECT seq, seq FROM seq_1_to_3000",
+            "CREATE TABLE kept LIKE t",
+        ],
+    )
+    .await;
+    let slowly = ["--where", "1=1", "--max-rows-per-second", "300"];
+    let altered = async {
+        for _ in 0..200 {
+            if column(&test, 0, "SELECT COUNT(*) FROM kept").await != ["0"] {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        prepare(&test, &["ALTER TABLE kept MODIFY v CHAR(20) NOT NULL"]).await;
+    };
+    let (ran, ()) = tokio::join!(archive(&test, "kept", &slowly), altered);
+    ran.must(3, &["plan-stale", "kept", "was altered while rows of"], "altered");
+    let left =
+        "SELECT CONCAT((SELECT COUNT(*) FROM t) + (SELECT COUNT(*) FROM kept), ' ', (SELECT COUNT(*) FROM t) > 0)";
+    assert_eq!(column(&test, 1, left).await, ["3000 1"], "every row is in one place");
+}
