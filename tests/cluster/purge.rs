@@ -461,3 +461,29 @@ async fn a_destination_that_is_altered_meanwhile_is_seen() {
         "SELECT CONCAT((SELECT COUNT(*) FROM t) + (SELECT COUNT(*) FROM kept), ' ', (SELECT COUNT(*) FROM t) > 0)";
     assert_eq!(column(&test, 1, left).await, ["3000 1"], "every row is in one place");
 }
+
+/// What the run did decides how the program ends, and a run that never began is told of too.
+#[tokio::test]
+async fn metrics_never_hide_how_it_ended() {
+    let test = shared().await;
+    prepare(&test, &["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_300"]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (nowhere, file) = (dir.path().join("no/purge.prom"), dir.path().join("purge.prom"));
+    let (nowhere, prom) = (nowhere.to_str().unwrap(), file.to_str().unwrap());
+    let first = ["--where", "id <= 100", "--metrics-file"];
+    purge(&test, &[&first[..], &[nowhere]].concat()).await.must(1, &["100 rows", "metrics can't be written"], "done");
+    purge(&test, &["--where", "1=1", "--index", "nope", "--metrics-file", nowhere]).await.must(
+        3,
+        &["no-usable-key", "metrics can't be written"],
+        "its own code",
+    );
+    std::fs::write(&file, "driftless_purge_success{table=\"old\"} 1\n").unwrap();
+    let never = ["--where", "1=1", "--index", "nope", "--metrics-file", prom];
+    purge(&test, &[&never[..], &["--dry-run"]].concat()).await.must(3, &["no-usable-key"], "a dry run");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("} 1\n"), "a dry run is no run");
+    purge(&test, &never).await.must(3, &["no-usable-key"], "before the run");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let success = text.lines().find(|line| line.starts_with("driftless_purge_success"));
+    assert!(success.is_some_and(|line| line.ends_with("} 0")), "{text}");
+    assert_eq!(rows(&test, "t", "id").await.len(), 200);
+}
