@@ -107,8 +107,9 @@ impl Destination for FileDestination {
         self.run(|core| Ok(core.standing())).await
     }
 
-    async fn settle(&mut self, batch: u64, fate: Fate) -> Result<(), Fault> {
-        self.run(move |core| core.settle(batch, fate)).await
+    async fn settle(&mut self, run: &str, batch: u64, fate: Fate) -> Result<(), Fault> {
+        let run = run.to_owned();
+        self.run(move |core| core.settle(&run, batch, fate)).await
     }
 
     async fn ready(&mut self) -> Result<(), Fault> {
@@ -121,7 +122,7 @@ impl Destination for FileDestination {
     }
 
     async fn deleted(&mut self, batch: u64) -> Result<(), Fault> {
-        self.run(move |core| core.settle(batch, Fate::Deleted)).await
+        self.run(move |core| core.settle(&core.wanted.run.clone(), batch, Fate::Deleted)).await
     }
 
     async fn finish(&mut self) -> Result<Summary, Fault> {
@@ -200,10 +201,10 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn settle(&mut self, batch: u64, fate: Fate) -> Result<(), ArchiveError> {
+    pub(super) fn settle(&mut self, run: &str, batch: u64, fate: Fate) -> Result<(), ArchiveError> {
         let current = self.current.as_mut().map(|(writer, _)| writer);
         let mut all = self.old.iter_mut().chain(current);
-        match all.find(|writer| writer.is_open(batch)) {
+        match all.find(|writer| writer.run == run && writer.is_open(batch)) {
             Some(writer) => writer.settle(batch, fate),
             // It was settled before, or it is of a file that is complete.
             None if fate != Fate::NotDeleted => Ok(()),

@@ -99,17 +99,19 @@ impl Field {
             | ColumnType::Inet6 => Cell::Plain(self.plain(bytes)?),
             ColumnType::Enum { members } => {
                 let place = self.number(bytes)?;
-                let member = usize::try_from(place).ok().and_then(|place| members.get(place.checked_sub(1)?));
+                let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+                let member = place.and_then(|place| members.get(place));
+                let back = member.and_then(|member| members.iter().position(|other| other == member));
                 match member {
-                    Some(member) => Cell::Text(Cow::Owned(member.clone())),
-                    None => Cell::Number(Cow::Borrowed(self.plain(bytes)?)),
+                    Some(member) if back == place && shown_whole(member) => Cell::Text(Cow::Owned(member.clone())),
+                    Some(_) | None => Cell::Number(Cow::Borrowed(self.plain(bytes)?)),
                 }
             }
             ColumnType::Set { members } => {
                 let bits = self.number(bytes)?;
                 let text = set_text(members, bits);
                 match set_bits(members, &text) {
-                    Some(same) if same == bits => Cell::Text(Cow::Owned(text)),
+                    Some(same) if same == bits && shown_whole(&text) => Cell::Text(Cow::Owned(text)),
                     Some(_) | None => Cell::Number(Cow::Borrowed(self.plain(bytes)?)),
                 }
             }
@@ -218,6 +220,11 @@ impl Field {
     }
 }
 
+/// Servers show a 4-byte character of a member as `?`, which nobody can tell from a question mark.
+fn shown_whole(member: &str) -> bool {
+    !member.contains('?')
+}
+
 fn set_text(members: &[String], bits: u64) -> String {
     let chosen = members
         .iter()
@@ -281,6 +288,29 @@ mod tests {
         assert_eq!(many.cell(Some(b"0")).unwrap(), text(""));
         assert_eq!(many.cell(Some(b"2")).unwrap(), number("2"), "`''` and nothing look alike");
         assert!(one.cell(Some(b"x")).is_err());
+    }
+
+    /// Members with 4-byte characters, as servers show them.
+    #[test]
+    fn members_that_are_not_shown_whole_are_numbers() {
+        for (kind, values) in [
+            ("enum('?','?','a?','b')", ["1", "2", "3", "4"]),
+            ("enum('a','b','c','a')", ["1", "2", "3", "4"]),
+            ("set('?','?','b')", ["1", "2", "4", "6"]),
+        ] {
+            let field = field(kind);
+            for value in values {
+                let back = match field.cell(Some(value.as_bytes())).unwrap() {
+                    Cell::Number(text) => field.value(Back::Bare(&text)).unwrap(),
+                    Cell::Text(text) => {
+                        assert!(!text.contains('?'), "{kind}: {text}");
+                        field.value(Back::Text(text)).unwrap()
+                    }
+                    other @ (Cell::Null | Cell::Plain(_) | Cell::Bytes(_)) => panic!("{other:?}"),
+                };
+                assert_eq!(back, Some(value.as_bytes().to_vec()), "{kind}");
+            }
+        }
     }
 
     #[test]

@@ -64,9 +64,8 @@ async fn alone(servers: &Servers, job: &PurgeJob, show: &ShowArgs) -> Result<Exi
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let stop = CancellationToken::new();
     let around = Around { show, reporter: reporter(show, &clock), stop, clock };
-    let (code, metric) = one(servers, job, &around).await?;
-    metrics(job.run.metrics_file.as_deref(), metric.as_slice())?;
-    Ok(code)
+    let (code, metric) = tried(servers, job, &around).await;
+    Ok(metrics(job.run.metrics_file.as_deref(), metric.as_slice(), code))
 }
 
 /// One job after the other; what one of them can't do does not keep the others from theirs. The exit code is that of the
@@ -79,32 +78,36 @@ async fn many(servers: &Servers, jobs: &[PurgeJob], run: &PurgeRunArgs, show: &S
     let around = Around { show, reporter: reporter(show, &clock), stop: CancellationToken::new(), clock };
     let (mut code, mut all) = (ExitCode::Done, Vec::new());
     for job in jobs {
-        let ended = match one(servers, job, &around).await {
-            Ok((ended, metric)) => {
-                all.extend(metric);
-                ended
-            }
-            Err(error) => {
-                let ended = terminal::fail(&error);
-                let table = job.rows.table.clone().unwrap_or_default();
-                all.push(Metric { table, code: ended.code(), rows: 0, ms: 0, paused_ms: 0, retries: 0, ended: 0 });
-                ended
-            }
-        };
+        let (ended, metric) = tried(servers, job, &around).await;
+        all.extend(metric);
         code = if code == ExitCode::Done { ended } else { code };
         if around.stop.is_cancelled() {
             break;
         }
     }
-    metrics(run.metrics_file.as_deref(), &all)?;
-    Ok(code)
+    Ok(metrics(run.metrics_file.as_deref(), &all, code))
 }
 
-fn metrics(file: Option<&Path>, all: &[Metric]) -> Result<(), CliError> {
-    match file {
-        Some(file) if !all.is_empty() => write_whole(file, &textfile(all)),
-        Some(_) | None => Ok(()),
+/// Writes the metrics; says how the program ends. What the run did counts for more than the file that tells of it.
+fn metrics(file: Option<&Path>, all: &[Metric], code: ExitCode) -> ExitCode {
+    let Some(file) = file.filter(|_| !all.is_empty()) else { return code };
+    let Err(error) = write_whole(file, &textfile(all)) else { return code };
+    terminal::fail(&error);
+    if code == ExitCode::Done { ExitCode::Failed } else { code }
+}
+
+/// One job; one that can't be done is told, and gets a metric too: an old one would go on saying that all is well.
+async fn tried(servers: &Servers, job: &PurgeJob, around: &Around<'_>) -> (ExitCode, Option<Metric>) {
+    let error = match one(servers, job, around).await {
+        Ok(ended) => return ended,
+        Err(error) => error,
+    };
+    let ended = terminal::fail(&error);
+    if job.run.dry_run {
+        return (ended, None);
     }
+    let table = job.rows.table.clone().unwrap_or_default();
+    (ended, Some(Metric { table, code: ended.code(), rows: 0, ms: 0, paused_ms: 0, retries: 0, ended: 0 }))
 }
 
 /// What a job has around it.

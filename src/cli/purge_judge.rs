@@ -92,6 +92,29 @@ fn ident(flag: &str, text: &str) -> Result<Ident, CliError> {
     Ident::new(text).map_err(|error| CliError::Usage(format!("{flag}: {error}"), "check the name".into()))
 }
 
+/// Nodes that have the table otherwise than the first, or not, or can't say: a change of rows that one of them can't apply
+/// makes it leave the cluster.
+fn drift(facts: &Facts) -> Option<Reason> {
+    let first = facts.nodes.first()?;
+    let apart = facts.nodes.iter().filter(|node| node.fingerprint.is_none() || node.fingerprint != first.fingerprint);
+    let said: Vec<String> = apart
+        .map(|node| match &node.fingerprint {
+            Some(_) => format!("{} has it otherwise than {}", node.name, first.name),
+            None if node.unfit.is_empty() => format!("{} has no such table", node.name),
+            None => format!("{} is {}", node.name, node.unfit.join(", ")),
+        })
+        .collect();
+    if said.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "{} is not known to be the same on all nodes ({}): a node may leave the cluster when rows are changed",
+        facts.name,
+        said.join("; ")
+    );
+    Some(Reason::new(ReasonCode::SchemaDrift, what, "see driftless check, and make the nodes equal first"))
+}
+
 /// What stands in the way, and what is only to be known.
 fn against(facts: &Facts, job: &PurgeJob, remarks: &mut Vec<String>) -> Vec<Reason> {
     let (name, table) = (&facts.name, &facts.table);
@@ -103,11 +126,7 @@ fn against(facts: &Facts, job: &PurgeJob, remarks: &mut Vec<String>) -> Vec<Reas
         let what = format!("{name} is kept by {}, which can't take a delete back", table.engine);
         all.push(Reason::new(ReasonCode::UnsupportedEngine, what, "change the table to InnoDB first"));
     }
-    let prints: Vec<_> = facts.nodes.iter().filter_map(|node| node.fingerprint.as_ref()).collect();
-    if prints.windows(2).any(|pair| pair.first() != pair.last()) {
-        let what = format!("{name} is not the same on all nodes: a node may leave the cluster when rows are deleted");
-        all.push(Reason::new(ReasonCode::SchemaDrift, what, "see driftless check, and make the nodes equal first"));
-    }
+    all.extend(drift(facts));
     if let Some(node) = facts.nodes.first().filter(|node| node.read_only) {
         let what = format!("{} is read-only", node.name);
         all.push(Reason::new(ReasonCode::ReadOnly, what, "connect to the server that takes writes"));
@@ -173,6 +192,9 @@ async fn destination(discovered: &Discovered, facts: &Facts, name: &str, job: &P
     let there = inspect_table(discovered, &into).await?;
     if there.name == facts.name {
         return Err(CliError::Usage("--to-table is the table itself".into(), "name another table".into()));
+    }
+    if let Some(reason) = drift(&there) {
+        return Err(CliError::Refused(vec![reason]));
     }
     target((&facts.name, &facts.table), (&there.name, &there.table), job.rows.allow_triggers)
         .map_err(|reason| CliError::Refused(vec![reason]))

@@ -58,13 +58,13 @@ pub trait Destination: Send {
     async fn standing(&mut self) -> Result<Vec<Standing>, Fault> {
         Ok(Vec::new())
     }
-    /// Says what became of a standing batch, or that the last batch's delete was rolled back for good. The newest first
-    /// when several were not deleted.
+    /// Says what became of a standing batch of that run, or that this run's last batch's delete was rolled back for good.
+    /// The newest first when several were not deleted. Numbers alone may be those of several runs.
     ///
     /// # Errors
     /// `Failed` when it can't be done.
-    async fn settle(&mut self, batch: u64, fate: Fate) -> Result<(), Fault> {
-        let _ = (batch, fate);
+    async fn settle(&mut self, run: &str, batch: u64, fate: Fate) -> Result<(), Fault> {
+        let _ = (run, batch, fate);
         Ok(())
     }
     /// Completes what was settled, and makes room for the first batch.

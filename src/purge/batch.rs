@@ -168,8 +168,11 @@ impl Batches {
         let Some(locked) = locked else {
             return Err(Failure::Fault(Fault::Failed(format!("failed to read a key of {}", self.table()))));
         };
-        self.still_the_same(&target.judged).await?;
+        let source = self.table().clone();
+        self.still_the_same(&source, &target.judged).await?;
         let put = self.write(&sql::insert(&self.walk, &target.name, &target.columns, &locked)).await?;
+        // Not before: what was inserted keeps every ALTER of the destination out from here on.
+        self.still_the_same(&target.name, &target.own).await?;
         let deleted = self.write(&sql::delete(&self.walk, &locked, None)).await?;
         let wanted = u64::try_from(locked.len()).unwrap_or(u64::MAX);
         if put != wanted || deleted != wanted {
@@ -196,7 +199,8 @@ impl Batches {
         let Some(locked) = locked else {
             return Err(Failure::Fault(Fault::Failed(format!("failed to read a key of {}", self.table()))));
         };
-        self.still_the_same(&judged).await?;
+        let source = self.table().clone();
+        self.still_the_same(&source, &judged).await?;
         let own = self.walk.key.len();
         let rows = found.into_iter().map(|row| Row(row.0.into_iter().skip(own).collect())).collect();
         let (taken, number) = (Taken { rows, keys: locked }, self.number());
@@ -216,9 +220,9 @@ impl Batches {
         Ok(wanted)
     }
 
-    /// The locked rows keep every ALTER out: what the columns are now they are until COMMIT.
-    async fn still_the_same(&mut self, judged: &[ColumnNow]) -> Result<(), Failure> {
-        let rows = self.ask(&sql::columns_now(&self.walk.table)).await?;
+    /// Rows that are locked keep every ALTER out: what the columns are now they are until COMMIT.
+    async fn still_the_same(&mut self, table: &TableName, judged: &[ColumnNow]) -> Result<(), Failure> {
+        let rows = self.ask(&sql::columns_now(table)).await?;
         let one = |row: &Row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default(), row.text(2));
         let now: Vec<ColumnNow> = rows.iter().map(one).collect();
         if now == judged {
@@ -226,8 +230,8 @@ impl Batches {
         }
         Err(Failure::Fault(Fault::Refused(Box::new(Reason::new(
             ReasonCode::PlanStale,
-            format!("{} was altered while its rows were archived", self.table()),
-            "change the destination alike, and run again",
+            format!("{table} was altered while rows of {} were archived", self.table()),
+            "make source and destination alike, and run again",
         )))))
     }
 

@@ -110,7 +110,7 @@ impl FileTarget {
                 }
                 Known::Deposed => return Err(deposed(table)),
             };
-            self.files.settle(standing.batch, fate).await?;
+            self.files.settle(&standing.run, standing.batch, fate).await?;
             self.settled.insert(standing.run.clone());
         }
         session.write(&purge_journal::file_begin(table, &self.run)).await?;
@@ -152,7 +152,7 @@ impl FileTarget {
         let Some(number) = self.open.take() else { return Ok(()) };
         let noted = match deleted {
             Some(true) => self.files.deleted(number).await,
-            Some(false) => self.files.settle(number, Fate::NotDeleted).await,
+            Some(false) => self.files.settle(&self.run, number, Fate::NotDeleted).await,
             None => {
                 self.unsure = true;
                 Ok(())

@@ -287,7 +287,7 @@ impl Purge {
             () = stop.cancelled() => return Err(self.stopped()),
         }
         let begun = self.ports.clock.now();
-        self.tally.rows += self.batch(found).await?;
+        self.batch(found).await?;
         let deleted = self.ports.clock.now();
         let answered = join_all(self.others.iter_mut().map(Other::applied)).await.into_iter().all(|known| known);
         let waited = self.ports.clock.now().saturating_sub(deleted);
@@ -304,10 +304,11 @@ impl Purge {
         Ok(())
     }
 
-    /// One batch until it is in; after some conflicts in halves. Places become keys here.
-    async fn batch(&mut self, places: &[Bound]) -> Result<u64, End> {
+    /// One batch until it is in; after some conflicts in halves. Places become keys here. Each half counts once it is
+    /// committed, whatever becomes of the other.
+    async fn batch(&mut self, places: &[Bound]) -> Result<(), End> {
         let keys: Vec<Bound> = places.iter().map(|place| self.setting.walk.key_of(place)).collect();
-        let (mut left, mut rows, mut attempt) = (vec![keys], 0, 0);
+        let (mut left, mut attempt) = (vec![keys], 0);
         while let Some(part) = left.pop() {
             if self.deposed.is_cancelled() {
                 return Err(self.stopped());
@@ -317,7 +318,7 @@ impl Purge {
                 [other.to_vec(), one.to_vec()]
             };
             match self.batches.run(&part).await {
-                Ok(deleted) => rows += deleted,
+                Ok(deleted) => self.tally.rows += deleted,
                 Err(Failure::Again(why)) if attempt < self.setting.attempts => {
                     attempt += 1;
                     self.tally.retries += 1;
@@ -342,7 +343,7 @@ impl Purge {
                 Err(Failure::Fault(fault)) => return Err(End::from(fault)),
             }
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// Says that something is tried again, and waits a little.

@@ -12,6 +12,8 @@ pub struct Target {
     pub columns: Vec<Ident>,
     /// The source's columns as they were judged, so that an ALTER meanwhile is seen.
     pub judged: Vec<ColumnNow>,
+    /// Its own columns as they were judged, for the same reason.
+    pub own: Vec<ColumnNow>,
 }
 
 /// What makes two readings of a column the same: name, type and character set.
@@ -71,6 +73,7 @@ pub fn target(
         name: name.clone(),
         columns: taken.iter().map(|column| column.name.clone()).collect(),
         judged: judged(shape),
+        own: judged(there),
     })
 }
 
@@ -121,6 +124,8 @@ mod tests {
         let source = shape(vec![column("id", "int"), Column { nullable: true, ..column("v", "varchar(9)") }]);
         let judge = |there: &TableShape| target((&from, &source), (&into, there), false);
         assert_eq!(judge(&source).unwrap().columns.len(), 2);
+        let turned = judge(&shape(source.columns.iter().rev().cloned().collect())).unwrap();
+        assert!(turned.judged == judged(&source) && turned.own != turned.judged, "each table is kept as it is itself");
         let late = |default: Option<&str>| Column { default: default.map(Into::into), ..column("kept", "datetime") };
         let with = |more: Column| shape(source.columns.iter().cloned().chain([more]).collect());
         assert!(judge(&with(late(Some("current_timestamp()")))).is_ok(), "a column that fills itself");

@@ -395,3 +395,95 @@ async fn a_file_of_jobs_is_read_whole_and_each_is_tried() {
         "both",
     );
 }
+
+/// A node that can't apply a change of rows leaves the cluster: neither source nor destination may differ anywhere.
+#[tokio::test]
+async fn tables_that_differ_on_a_node_are_refused() {
+    let test = shared().await;
+    prepare(
+        &test,
+        &[
+            "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
+            "INSERT INTO t SELECT seq, 1 FROM seq_1_to_300",
+            "CREATE TABLE kept LIKE t",
+            "CREATE TABLE gone LIKE t",
+            "CREATE TABLE lone LIKE t",
+        ],
+    )
+    .await;
+    let (schema, apart) = (format!("USE {}", test.schema.quoted()), "SET SESSION wsrep_on = OFF");
+    test.plain(1).run(&[&schema, apart, "ALTER TABLE kept ADD UNIQUE KEY v (v)"]).await;
+    test.plain(2).run(&[&schema, apart, "DROP TABLE gone"]).await;
+    test.plain(2).run(&[&schema, apart, "DROP TABLE lone"]).await;
+    //  into     says
+    for (into, says) in [("kept", ["schema-drift", "otherwise than"]), ("gone", ["schema-drift", "has no such table"])]
+    {
+        archive(&test, into, &["--where", "1=1"]).await.must(3, &says, into);
+    }
+    let lone = test.table("lone").quoted();
+    let ran = on(&test, "purge", &["--yes", "--table", &lone, "--where", "1=1"]).await;
+    ran.must(3, &["schema-drift", "has no such table"], "the source");
+    assert_eq!(rows(&test, "t", "id").await.len(), 300, "nothing was deleted");
+    test.plain(1).run(&[&schema, apart, "DROP TABLE kept"]).await;
+    for (node, tables) in [(0, ["kept", "gone", "lone"].as_slice()), (1, &["gone", "lone"]), (2, &["kept"])] {
+        for table in tables {
+            test.plain(node).run(&[&schema, apart, &format!("DROP TABLE {table}")]).await;
+        }
+    }
+}
+
+/// An ALTER of the destination between two batches could make it take values otherwise than they are.
+#[tokio::test]
+async fn a_destination_that_is_altered_meanwhile_is_seen() {
+    let test = shared().await;
+    prepare(
+        &test,
+        &[
+            "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)",
+            "INSERT INTO t SELECT seq, seq FROM seq_1_to_3000",
+            "CREATE TABLE kept LIKE t",
+        ],
+    )
+    .await;
+    let slowly = ["--where", "1=1", "--max-rows-per-second", "300"];
+    let altered = async {
+        for _ in 0..200 {
+            if column(&test, 0, "SELECT COUNT(*) FROM kept").await != ["0"] {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        prepare(&test, &["ALTER TABLE kept MODIFY v CHAR(20) NOT NULL"]).await;
+    };
+    let (ran, ()) = tokio::join!(archive(&test, "kept", &slowly), altered);
+    ran.must(3, &["plan-stale", "kept", "was altered while rows of"], "altered");
+    let left =
+        "SELECT CONCAT((SELECT COUNT(*) FROM t) + (SELECT COUNT(*) FROM kept), ' ', (SELECT COUNT(*) FROM t) > 0)";
+    assert_eq!(column(&test, 1, left).await, ["3000 1"], "every row is in one place");
+}
+
+/// What the run did decides how the program ends, and a run that never began is told of too.
+#[tokio::test]
+async fn metrics_never_hide_how_it_ended() {
+    let test = shared().await;
+    prepare(&test, &["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_300"]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (nowhere, file) = (dir.path().join("no/purge.prom"), dir.path().join("purge.prom"));
+    let (nowhere, prom) = (nowhere.to_str().unwrap(), file.to_str().unwrap());
+    let first = ["--where", "id <= 100", "--metrics-file"];
+    purge(&test, &[&first[..], &[nowhere]].concat()).await.must(1, &["100 rows", "metrics can't be written"], "done");
+    purge(&test, &["--where", "1=1", "--index", "nope", "--metrics-file", nowhere]).await.must(
+        3,
+        &["no-usable-key", "metrics can't be written"],
+        "its own code",
+    );
+    std::fs::write(&file, "driftless_purge_success{table=\"old\"} 1\n").unwrap();
+    let never = ["--where", "1=1", "--index", "nope", "--metrics-file", prom];
+    purge(&test, &[&never[..], &["--dry-run"]].concat()).await.must(3, &["no-usable-key"], "a dry run");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("} 1\n"), "a dry run is no run");
+    purge(&test, &never).await.must(3, &["no-usable-key"], "before the run");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let success = text.lines().find(|line| line.starts_with("driftless_purge_success"));
+    assert!(success.is_some_and(|line| line.ends_with("} 0")), "{text}");
+    assert_eq!(rows(&test, "t", "id").await.len(), 200);
+}

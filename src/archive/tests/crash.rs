@@ -10,7 +10,9 @@ use super::disk::{After, Memory, Trouble};
 use super::sample::{column, ident, table};
 use crate::archive::destination::Core;
 use crate::archive::files::Files;
+use crate::archive::manifest::Paths;
 use crate::archive::verify::Reader;
+use crate::archive::writer::Writer;
 use crate::archive::{ArchiveError, Compression, Format, Layout, Pattern, Roll, Wanted};
 use crate::ports::destination::Fate;
 use crate::ports::server::Row;
@@ -60,7 +62,7 @@ fn run(memory: &Memory, source: &mut Source, wanted: &Wanted, delete: Delete) ->
     let standing = core.standing();
     for batch in standing.iter().rev() {
         let fate = if source.committed.contains(&batch.batch) { Fate::Deleted } else { Fate::NotDeleted };
-        core.settle(batch.batch, fate)?;
+        core.settle(&batch.run, batch.batch, fate)?;
     }
     loop {
         let rows: Vec<(u64, u64)> = source.rows.iter().take(BATCH).map(|(id, version)| (*id, *version)).collect();
@@ -74,11 +76,11 @@ fn run(memory: &Memory, source: &mut Source, wanted: &Wanted, delete: Delete) ->
         // Once more, as after an answer that was lost.
         core.take(number, &taken)?;
         if delete == Delete::Fails(number) {
-            core.settle(number, Fate::NotDeleted)?;
+            core.settle("r", number, Fate::NotDeleted)?;
             core.take(number, &taken)?;
         }
         source.delete(number, &rows.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-        core.settle(number, Fate::Deleted)?;
+        core.settle("r", number, Fate::Deleted)?;
     }
     core.finish().map(|_| ())
 }
@@ -230,7 +232,28 @@ fn wrong_orders_are_refused() {
     assert!(matches!(other, Err(ArchiveError::InUse(_))), "another run while this one goes");
     core.take(6, &row("2")).unwrap();
     assert!(core.finish().is_err(), "nobody said what became of the batches");
-    core.settle(5, Fate::Deleted).unwrap();
-    core.settle(6, Fate::Deleted).unwrap();
+    core.settle("r", 5, Fate::Deleted).unwrap();
+    core.settle("r", 6, Fate::Deleted).unwrap();
     assert_eq!(core.finish().unwrap().rows, 2);
+}
+
+/// Two runs began their files anew, so that their batches have the same numbers: each is settled by its own run's journal.
+#[test]
+fn batches_of_two_runs_are_told_apart() {
+    let memory = Memory::default();
+    let files: Arc<dyn Files> = Arc::new(memory.clone());
+    let wanted = wanted(Format::Csv, Roll::default());
+    let row = |id: &str| vec![Row(vec![Some(id.as_bytes().to_vec()), None])];
+    for (run, number) in [("one", 1), ("two", 2)] {
+        let (paths, layout) = (Paths::of(Path::new(&format!("/a/x-{number}.csv"))), Arc::new(wanted.layout.clone()));
+        let made = Writer::create(Arc::clone(&files), layout, paths, String::new(), run.into());
+        let Ok(mut writer) = made else { panic!("no file for {run}") };
+        writer.take(5, &row(&number.to_string())).unwrap();
+    }
+    for fated in ["two", "one"] {
+        memory.reboot(After::Process);
+        let mut core = Core::open(Arc::clone(&files), wanted.clone(), Arc::new(|| Duration::ZERO)).unwrap();
+        core.settle(fated, 5, Fate::NotDeleted).unwrap();
+        assert!(core.standing().iter().all(|standing| standing.run != fated), "{fated}");
+    }
 }
