@@ -1,5 +1,6 @@
 //! Disks that are too small, and disks that fill while a job works: a schema's directory on a small file system of its own.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -36,7 +37,10 @@ impl SmallDisk {
         let size = format!("size={mib}m,mode=777");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir).status();
         if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: no file system can be mounted here (it takes root)");
+            drop(writeln!(
+                std::io::stderr(),
+                "\nSKIPPED: bad_input_disk: no file system can be mounted here (it takes root)"
+            ));
             return None;
         }
         let disk = Self { dir };
